@@ -38,6 +38,11 @@ export const JoinRequest = v.object({
   /** Where the joiner's own agent listens. */
   address: Address,
   datacenter: shortText,
+  publicIpv4: v.optional(v.nullable(shortText), null),
+  privateIpv4: v.optional(v.nullable(shortText), null),
+  driver: v.optional(v.nullable(shortText), null),
+  region: v.optional(v.nullable(shortText), null),
+  size: v.optional(v.nullable(shortText), null),
   agentVersion: shortText,
   engine: EngineKind,
 });

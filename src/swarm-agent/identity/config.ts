@@ -1,0 +1,47 @@
+/** `ROOT/etc/belt/agent.json`: what bootstrap tells a machine about itself. The agent only reads it. */
+import * as v from 'valibot';
+
+import { BeltError } from '../../errors.ts';
+import { Address, MachineName } from '../api/shapes.ts';
+
+const text = v.pipe(v.string(), v.maxLength(256));
+
+export const AgentConfig = v.object({
+  version: v.literal(1),
+  /** The cluster's id and name. */
+  clusterId: text,
+  clusterName: text,
+  machine: MachineName,
+  /** Where others reach this agent, `host:port`; the port is 2378 but in tests. */
+  address: Address,
+  /** Where it listens, `host:port`; the address itself on `local`, `0.0.0.0:2378` on a machine with more than one. */
+  listen: Address,
+  /** `driver:region` or `driver:region/zone`. */
+  datacenter: text,
+  driver: v.nullable(text),
+  region: v.nullable(text),
+  size: v.nullable(text),
+  publicIpv4: v.nullable(text),
+  privateIpv4: v.nullable(text),
+});
+export type AgentConfig = v.InferOutput<typeof AgentConfig>;
+
+/** Checks the text of `agent.json`. Throws `BeltError`: `state_newer`, or `config` with the first key that is wrong. */
+export function parseAgentConfig(text: string, path: string): AgentConfig {
+  const value = json(text, path);
+  if (typeof value === 'object' && value !== null && 'version' in value && typeof value.version === 'number' && value.version > 1) {
+    throw new BeltError('state_newer', `${path} was written by a newer belt (format ${value.version}, this agent reads 1)`);
+  }
+  const outcome = v.safeParse(AgentConfig, value);
+  if (outcome.success) return outcome.output;
+  const issue = outcome.issues[0];
+  throw new BeltError('config', `${path}: ${v.getDotPath(issue) ?? 'content'}: ${issue.message}`, { next: 'belt bootstrap writes it again' });
+}
+
+function json(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new BeltError('state_damaged', `${path} is no JSON`, { cause: error, next: 'belt bootstrap writes it again' });
+  }
+}
