@@ -34,6 +34,8 @@ export const Labels = v.record(LabelKey, shortText);
 export const JoinRequest = v.object({
   token: v.pipe(v.string(), v.maxLength(256)),
   csr: v.pipe(v.string(), v.maxLength(4096)),
+  /** Chosen by the joiner and kept until it is in: the node id is made of it and the key, so that a repeat is the same node. */
+  nonce: Id,
   name: MachineName,
   /** Where the joiner's own agent listens. */
   address: Address,
@@ -62,8 +64,12 @@ export const Membership = v.object({
   revoked: v.array(shortText),
   /** What this node shall be; where it differs from what it is, it fetches a certificate of that role. */
   role: NodeRole,
-  /** Set while the CA is rotated: a certificate issued before this instant is renewed now. */
-  renewBefore: v.nullable(time),
+  /** Which root signs now, counted from 1: a certificate of an older generation is renewed soon. */
+  generation: count,
+  /** How many nodes there are: the more, the longer they wait before they all come back at once. */
+  nodes: count,
+  /** How often the managers' group was reformed (`node.reform`). */
+  epoch: count,
 });
 export type Membership = v.InferOutput<typeof Membership>;
 
