@@ -254,15 +254,15 @@ export type VoteReason = 'granted' | 'old-term' | 'voted-for-other' | 'log-behin
 
 /**
  * What to do, in this order where one thing leans on another:
- * 1. hand `persist` to the disk (do not wait), 2. send `messages`, 3. `restore` the state machine, 4. `apply`, then `applied(now, index)`,
- * 5. answer `reads`, tell the proposers of `lost`, 6. the rest in any order.
+ * 1. hand `persist` to the disk (do not wait), 2. send `messages`, 3. begin the snapshot that is wanted, 4. `restore` the state machine,
+ * 5. `apply`, then `applied(now, index)`, 6. answer `reads`, tell the proposers of `lost`, 7. the rest in any order.
  * Arrays are not reused: keep them as long as needed, change none.
  */
 export interface Ready {
   readonly persist: Persist | null;
   /** All of these may go at once; they wait for no write. */
   readonly messages: readonly Message[];
-  /** Replace the state machine by this stored snapshot, then call `applied(now, restore.index)`. */
+  /** Replace the state machine by this stored snapshot, then call `applied(now, restore.index)`. Proposals of ours at or below it that were not answered yet have an unknown outcome. */
   readonly restore: SnapshotMeta | null;
   /** Committed and on this member's own disk: apply in order. An entry with the (index, term) of a proposal of ours acknowledges it. */
   readonly apply: readonly Entry[];
@@ -272,7 +272,7 @@ export interface Ready {
   readonly logReads: readonly LogRead[];
   readonly snapshotReads: readonly SnapshotRead[];
   readonly snapshotWrites: readonly SnapshotWrite[];
-  /** Time for a snapshot of the state machine exactly as it is after `apply` of *earlier* Readys (applied = index). Begin it synchronously, report with `snapshotTaken`. Asked once until then. */
+  /** Time for a snapshot of the state machine as it is *before* `apply` of this Ready (it has applied exactly `index`). Catch the state synchronously, write it at leisure, report with `snapshotTaken`. Asked once until then. */
   readonly snapshotWanted: SnapshotPoint | null;
   /** The disk may drop entries below this index (whole segments, when it likes); null: nothing new. */
   readonly compact: LogIndex | null;
