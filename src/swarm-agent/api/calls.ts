@@ -122,7 +122,7 @@ export const CALLS = {
   'member.enter': { plane: 'cluster', roles: ['manager'], write: true, params: v.object({ address: Address }), result: v.object({ voter: v.boolean(), epoch: Count }), does: 'a manager enters Raft' },
   /** A cluster call that reached a manager which does not lead. The original caller's role is checked again at the leader. */
   forward: {
-    plane: 'cluster', roles: ['manager'], write: false,
+    plane: 'cluster', roles: ['manager'], write: true,
     params: v.object({ call: ShortText, params: v.unknown(), request: Id, caller: v.object({ role: v.picklist(['operator', 'manager', 'worker', 'none']), name: ShortText }) }),
     result: v.unknown(), does: 'pass another caller’s call to the leader',
   },

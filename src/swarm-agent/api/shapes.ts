@@ -207,7 +207,16 @@ export const CertificateRow = v.object({
 });
 export type CertificateRow = v.InferOutput<typeof CertificateRow>;
 
-export const JournalEntry = v.object({ index: count, at: time, actor: shortText, action: shortText, subject: shortText });
+export const JournalEntry = v.object({
+  id: shortText,
+  action: shortText,
+  /** A node's name, or what the action says. */
+  subject: shortText,
+  state: v.picklist(['intended', 'done', 'failed']),
+  detail: v.string(),
+  intendedAt: time,
+  endedAt: v.nullable(time),
+});
 export type JournalEntry = v.InferOutput<typeof JournalEntry>;
 
 export const RotationStatus = v.object({

@@ -1,0 +1,126 @@
+/**
+ * What the leader drives to its end, again and again until nothing is left: Raft's members follow the roles in the state, one change at a time, and
+ * the journal's operations are closed. It decides from the state alone, so a leader that died in between is simply continued.
+ */
+import { asBeltError, isBeltError } from '../errors.ts';
+import type { Group } from './api/group.ts';
+import type { Clock, Log } from './ports.ts';
+import type { MembershipChange, RaftStatus } from './raft/types.ts';
+import type { Change } from './store/commands.ts';
+import type { ClusterState } from './store/state.ts';
+
+/** The next thing to do. */
+export type Step =
+  | { readonly do: 'membership'; readonly change: MembershipChange }
+  | { readonly do: 'hand-over' }
+  | { readonly do: 'write'; readonly id: string; readonly change: Change };
+
+/** One step, or null when all is as it should be. Pure. */
+export function nextStep(state: ClusterState, raft: RaftStatus, self: string): Step | null {
+  return membershipStep(state, raft, self) ?? journalStep(state, raft);
+}
+
+function membershipStep(state: ClusterState, raft: RaftStatus, self: string): Step | null {
+  const { nodes } = state.tables;
+  const { members } = raft.membership;
+  const voters = members.filter(({ voter }) => voter);
+  const surplus = members.filter(({ id }) => nodes.get(id)?.role !== 'manager');
+  // Others first: this leader removes itself only by handing over.
+  const leaving = surplus.find(({ id }) => id !== self) ?? surplus[0];
+  if (leaving !== undefined && (!leaving.voter || voters.length > 1)) {
+    return leaving.id === self ? { do: 'hand-over' } : { do: 'membership', change: { kind: 'remove', id: leaving.id } };
+  }
+  const grown = raft.peers.find(({ id, voter, caughtUp }) => !voter && caughtUp && nodes.get(id)?.role === 'manager');
+  return grown === undefined ? null : { do: 'membership', change: { kind: 'promote', id: grown.id } };
+}
+
+function journalStep({ tables }: ClusterState, raft: RaftStatus): Step | null {
+  for (const operation of tables.operations.values()) {
+    if (operation.state !== 'intended' || (operation.kind !== 'promote' && operation.kind !== 'demote')) continue;
+    const node = tables.nodes.get(operation.subject);
+    const member = raft.membership.members.find(({ id }) => id === operation.subject);
+    const wanted = operation.kind === 'promote' ? 'manager' : 'worker';
+    const overtaken = node?.role !== wanted;
+    const reached = operation.kind === 'promote' ? member?.voter === true : member === undefined;
+    if (!overtaken && !reached) continue;
+    const change: Change = { type: 'operation.end', operation: operation.id, state: overtaken ? 'failed' : 'done', detail: overtaken ? 'another operation came between' : operation.detail };
+    return { do: 'write', id: `${operation.id}.end`, change };
+  }
+  return null;
+}
+
+/** Milliseconds between looks when nothing woke it, and after a step that failed. */
+const LOOK_MS = 500;
+
+export interface ReconcilerOptions {
+  readonly clock: Clock;
+  readonly group: Group;
+  readonly log: Log;
+  /** Further work of the leader (CA rotation, the engine's swarm): true where it did something and wants another look at once. */
+  readonly also: ReadonlyArray<(signal: AbortSignal) => Promise<boolean>>;
+}
+
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  readonly #stop = new AbortController();
+  #cancel = (): void => undefined;
+  #busy: Promise<void> | null = null;
+  #again = false;
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+    this.#schedule(LOOK_MS);
+  }
+
+  /** Something changed: look now. */
+  wake(): void {
+    if (this.#busy === null) this.#schedule(0);
+    else this.#again = true;
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#cancel();
+    await this.#busy;
+  }
+
+  #schedule(ms: number): void {
+    this.#cancel();
+    if (this.#stop.signal.aborted) return;
+    this.#cancel = this.#options.clock.after(ms, () => {
+      this.#busy ??= this.#look().finally(() => {
+        this.#busy = null;
+        this.#schedule(this.#again ? 0 : LOOK_MS);
+        this.#again = false;
+      });
+    });
+  }
+
+  async #look(): Promise<void> {
+    const { group, log, also } = this.#options;
+    try {
+      while (!this.#stop.signal.aborted && group.status().role === 'leader') {
+        const step = nextStep(group.state, group.status(), group.id);
+        if (step !== null) await this.#take(step);
+        else if (!(await this.#furtherWork(also))) return;
+      }
+    } catch (error) {
+      // Not yet, or no leader any more: the next look sees. Anything else is worth a line.
+      if (!isBeltError(error) || !error.retryable) log(`reconcile: ${asBeltError(error).message}`);
+    }
+  }
+
+  async #furtherWork(also: ReconcilerOptions['also']): Promise<boolean> {
+    for (const work of also) if (await work(this.#stop.signal)) return true;
+    return false;
+  }
+
+  async #take(step: Step): Promise<void> {
+    const { group, log } = this.#options;
+    if (step.do === 'membership') {
+      log(`raft membership: ${step.change.kind} ${step.change.id}`);
+      await group.change(step.change);
+    } else if (step.do === 'hand-over') await group.transfer(null);
+    else await group.write(step.id, step.change);
+  }
+}

@@ -1,0 +1,144 @@
+/** A worker's session: finds the leader, beats, takes what it is told, and comes back with jitter when the connection breaks. */
+import * as v from 'valibot';
+
+import { BeltError, asBeltError } from '../../errors.ts';
+import type { CallClient } from '../api/client.ts';
+import { ManagerAddress, Membership } from '../api/shapes.ts';
+import { pause, type Clock, type Random } from '../ports.ts';
+import { backoffMs } from './backoff.ts';
+import { LIVENESS } from './liveness.ts';
+import type { Peers } from './peers.ts';
+
+const Event = v.object({ membership: v.optional(Membership), leader: v.optional(v.nullable(ManagerAddress)) });
+
+export interface WorkerSessionOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly peers: Peers;
+  /** Managers to try, as last known. */
+  readonly managers: () => readonly ManagerAddress[];
+  readonly nodes: () => number;
+  readonly self: () => { readonly address: string; readonly agentVersion: string; readonly engine: 'docker' | 'none'; readonly membershipVersion: number };
+  readonly onMembership: (membership: Membership) => void;
+  readonly onState: (line: string) => void;
+}
+
+/** Runs until {@link stop}. */
+export class WorkerSession {
+  readonly #options: WorkerSessionOptions;
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+  #client: CallClient | null = null;
+  #current: { readonly manager: string; readonly since: number } | null = null;
+  #next: ManagerAddress | null = null;
+  #failures = 0;
+  #lastError: string | null = null;
+  #reopen = false;
+  #heard = 0;
+
+  constructor(options: WorkerSessionOptions) {
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  /** The manager it holds a session to, and for how long. */
+  current(): { readonly manager: string; readonly sinceMs: number } | null {
+    return this.#current === null ? null : { manager: this.#current.manager, sinceMs: Math.round(this.#options.clock.monotonic() - this.#current.since) };
+  }
+
+  /** Why there is no session, null while there is one. */
+  problem(): string | null {
+    return this.#current === null ? this.#lastError : null;
+  }
+
+  /** Comes back at once with the certificate in force now: after a renewal. */
+  reconnect(): void {
+    this.#reopen = true;
+    this.#client?.close();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#client?.close();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, random } = this.#options;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      const hinted = this.#next !== null;
+      try {
+        await this.#once(this.#choose());
+      } catch (error) {
+        this.#lastError = asBeltError(error).message;
+        if (!signal.aborted) this.#options.onState(this.#lastError);
+      }
+      this.#current = null;
+      if (signal.aborted) return;
+      // A leader named by another manager is tried at once, but only once in a row.
+      if (this.#reopen || (this.#next !== null && !hinted)) this.#reopen = false;
+      else await pause(clock, backoffMs(this.#failures, this.#options.nodes(), random()), signal);
+    }
+  }
+
+  #choose(): ManagerAddress {
+    const { managers, random } = this.#options;
+    const hint = this.#next;
+    this.#next = null;
+    if (hint !== null) return hint;
+    const known = managers();
+    const chosen = known[Math.floor(random() * known.length)];
+    if (chosen === undefined) throw new BeltError('unreachable', 'no manager is known');
+    return chosen;
+  }
+
+  /** One session from dial to end. */
+  async #once(manager: ManagerAddress): Promise<void> {
+    const { clock, peers, self } = this.#options;
+    this.#failures += 1;
+    const client = await peers.dial(manager, this.#stop.signal);
+    this.#client = client;
+    const ended = new Promise<BeltError>((resolve) => client.onClose(resolve));
+    const id = client.nextId;
+    try {
+      const { leader } = await client.call('member.session', self(), { timeoutMs: 5000, onEvent: (body) => this.#take(body) });
+      if (leader !== null && leader.id !== manager.id) {
+        this.#next = leader;
+        return;
+      }
+      this.#failures = 0;
+      this.#current = { manager: manager.id, since: clock.monotonic() };
+      this.#options.onState(`session with ${manager.name}`);
+      const stopBeating = this.#beat(client, id);
+      const why = await ended;
+      stopBeating();
+      this.#lastError = why.message;
+    } finally {
+      client.close();
+      this.#client = null;
+    }
+  }
+
+  /** Notes out, echoes in: a leader that is silent too long is left, for a frozen machine closes no connection. */
+  #beat(client: CallClient, id: number): () => void {
+    const { clock } = this.#options;
+    this.#heard = clock.monotonic();
+    let cancel = (): void => undefined;
+    const again = (): void => {
+      if (clock.monotonic() - this.#heard > LIVENESS.silentMs) return client.close();
+      client.note(id, {});
+      cancel = clock.after(LIVENESS.beatMs, again);
+    };
+    cancel = clock.after(LIVENESS.beatMs, again);
+    return () => cancel();
+  }
+
+  #take(body: unknown): void {
+    this.#heard = this.#options.clock.monotonic();
+    const event = v.safeParse(Event, body);
+    if (!event.success) return;
+    if (event.output.membership !== undefined) this.#options.onMembership(event.output.membership);
+    if (event.output.leader != null) this.#next = event.output.leader;
+  }
+}
