@@ -14,12 +14,13 @@ export class ClusterState {
   readonly tables: Tables;
   readonly requests: RequestTable;
   /** The Raft index of the last entry applied; 0 before the first. */
-  index: number;
+  index = 0;
+  /** The latest time among the commands applied, ms by their proposers' clocks; 0 before the first. */
+  at = 0;
 
-  constructor(tables = new Tables(), requests = new RequestTable(), index = 0) {
+  constructor(tables = new Tables(), requests = new RequestTable()) {
     this.tables = tables;
     this.requests = requests;
-    this.index = index;
   }
 
   /** The node with that id or, failing that, of that name. */
@@ -41,6 +42,7 @@ export class ClusterState {
    */
   apply(index: number, command: Command): WriteResult {
     this.index = index;
+    this.at = Math.max(this.at, command.at);
     const known = this.requests.result(command);
     if (known !== null) return known;
     const result = this.#decide(index, command);
