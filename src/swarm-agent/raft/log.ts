@@ -42,7 +42,7 @@ export class RaftLog {
 
   /** Term of the entry at `index`; undefined when there is none or memory no longer tells. */
   term(index: LogIndex): Term | undefined {
-    if (index === this.base.index) return this.base.term;
+    if (index <= this.base.index) return index === this.base.index ? this.base.term : undefined;
     return this.entries[this.position(index)]?.term;
   }
 

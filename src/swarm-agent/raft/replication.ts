@@ -29,22 +29,22 @@ function replicateTo(core: Core, progress: Progress): void {
 
 /** Memory does not reach back that far: read the entries from disk, or send the snapshot where the disk has dropped them too. */
 function fetch(core: Core, progress: Progress): void {
-  const from = progress.next - 1;
+  const from = Math.max(1, progress.next - 1);
   if (from <= core.log.compacted) return beginSnapshot(core, progress);
   progress.reading = true;
   core.effects.logReads.push({ to: progress.id, from, bytesMax: core.config.appendBytesMax });
 }
 
-/** The disk has answered a `fetch`; the first entry is only there for its term. */
+/** The disk has answered a `fetch`; the first entry is only there for its term, unless it is the first of all. */
 export function onLogRead(core: Core, to: MemberId, from: LogIndex, entries: readonly Entry[] | null): void {
   const progress = core.progress.get(to);
   if (core.role !== 'leader' || progress === undefined || !progress.reading) return;
   progress.reading = false;
   core.replicationDue = true;
-  const prev = entries?.[0];
-  if (prev === undefined || entries === null) return beginSnapshot(core, progress);
-  if (from !== progress.next - 1 || !progress.maySend(core.config.inflightMessagesMax, core.config.inflightBytesMax)) return;
-  if (entries.length > 1) sendAppend(core, progress, prev.index, prev.term, entries.slice(1));
+  if (entries === null || entries.length === 0) return beginSnapshot(core, progress);
+  if (from !== Math.max(1, progress.next - 1) || !progress.maySend(core.config.inflightMessagesMax, core.config.inflightBytesMax)) return;
+  if (progress.next === 1) sendAppend(core, progress, 0, 0, entries);
+  else if (entries.length > 1) sendAppend(core, progress, from, entries[0]!.term, entries.slice(1));
 }
 
 function sendAppend(core: Core, progress: Progress, prevIndex: LogIndex, prevTerm: Term, entries: readonly Entry[]): void {
