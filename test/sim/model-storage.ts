@@ -22,6 +22,10 @@ export class ModelStorage implements Storage {
   private readonly faults: DiskFaults;
   private readonly mistakes: StorageMistakes;
   private listener: StorageListener | null = null;
+  /** Counts crashes: what was under way before one never ends. */
+  private life = 0;
+  /** A sync failed: nothing is written any more until the log is opened again. */
+  private broken = false;
 
   // Durable.
   private vote: Vote;
@@ -43,6 +47,7 @@ export class ModelStorage implements Storage {
 
   open(listener: StorageListener): { state: PersistentState; content: Buffer | null } {
     this.listener = listener;
+    this.broken = false;
     const newest = this.snapshots[0] ?? null;
     const partial = this.partial === null ? null : { digest: this.partial.digest, bytes: this.partial.bytes.length };
     const state = { vote: this.vote, snapshot: newest?.meta ?? null, entries: [...this.entries], partial };
@@ -50,6 +55,7 @@ export class ModelStorage implements Storage {
   }
 
   append(persist: Persist): void {
+    if (this.broken) return;
     this.waiting.push(persist);
     if (this.syncing === null) this.sync();
   }
@@ -61,6 +67,8 @@ export class ModelStorage implements Storage {
     this.later(this.syncTime(), (listener) => {
       this.syncing = null;
       if (this.random.chance(this.faults.failing)) {
+        this.broken = true;
+        this.waiting = [];
         this.keepSome(batch);
         return listener.failed();
       }
@@ -128,6 +136,7 @@ export class ModelStorage implements Storage {
 
   crash(): void {
     this.listener = null;
+    this.life += 1;
     this.keepSome([...(this.syncing ?? []), ...this.waiting]);
     this.waiting = [];
     this.syncing = null;
@@ -148,9 +157,9 @@ export class ModelStorage implements Storage {
 
   /** Runs unless the member has crashed meanwhile. */
   private later(delayMs: number, run: (listener: StorageListener) => void): void {
-    const { listener } = this;
+    const { life } = this;
     this.events.after(delayMs, () => {
-      if (listener !== null && this.listener === listener) run(listener);
+      if (this.listener !== null && this.life === life) run(this.listener);
     });
   }
 }

@@ -21,30 +21,37 @@ function replicateTo(core: Core, progress: Progress): void {
   const { inflightMessagesMax, inflightBytesMax, appendBytesMax } = core.config;
   while (progress.next <= core.log.lastIndex && progress.maySend(inflightMessagesMax, inflightBytesMax)) {
     const prev = progress.next - 1;
-    const prevTerm = core.log.term(prev);
-    if (prevTerm === undefined) return fetch(core, progress);
+    const prevTerm = termOf(core, prev);
+    if (prevTerm === undefined || progress.next < core.log.firstInMemory) return fetch(core, progress, prevTerm === undefined ? prev : progress.next);
     sendAppend(core, progress, prev, prevTerm, core.log.slice(progress.next, core.log.lastIndex, appendBytesMax));
   }
 }
 
+/** Term of the entry at `index` as far as memory or the snapshot tells. */
+function termOf({ log, snapshot }: Core, index: LogIndex): Term | undefined {
+  if (index === 0) return 0;
+  return log.term(index) ?? (snapshot?.index === index ? snapshot.term : undefined);
+}
+
 /** Memory does not reach back that far: read the entries from disk, or send the snapshot where the disk has dropped them too. */
-function fetch(core: Core, progress: Progress): void {
-  const from = Math.max(1, progress.next - 1);
+function fetch(core: Core, progress: Progress, from: LogIndex): void {
   if (from <= core.log.compacted) return beginSnapshot(core, progress);
   progress.reading = true;
   core.effects.logReads.push({ to: progress.id, from, bytesMax: core.config.appendBytesMax });
 }
 
-/** The disk has answered a `fetch`; the first entry is only there for its term, unless it is the first of all. */
+/** The disk has answered a `fetch`. The first entry is only there for its term when it is the one before what the follower lacks. */
 export function onLogRead(core: Core, to: MemberId, from: LogIndex, entries: readonly Entry[] | null): void {
   const progress = core.progress.get(to);
   if (core.role !== 'leader' || progress === undefined || !progress.reading) return;
   progress.reading = false;
   core.replicationDue = true;
   if (entries === null || entries.length === 0) return beginSnapshot(core, progress);
-  if (from !== Math.max(1, progress.next - 1) || !progress.maySend(core.config.inflightMessagesMax, core.config.inflightBytesMax)) return;
-  if (progress.next === 1) sendAppend(core, progress, 0, 0, entries);
-  else if (entries.length > 1) sendAppend(core, progress, from, entries[0]!.term, entries.slice(1));
+  if (!progress.maySend(core.config.inflightMessagesMax, core.config.inflightBytesMax)) return;
+  const prev = progress.next - 1;
+  const prevTerm = from === prev ? entries[0]!.term : termOf(core, prev);
+  const lacking = from === prev ? entries.slice(1) : entries;
+  if (prevTerm !== undefined && lacking[0]?.index === progress.next) sendAppend(core, progress, prev, prevTerm, lacking);
 }
 
 function sendAppend(core: Core, progress: Progress, prevIndex: LogIndex, prevTerm: Term, entries: readonly Entry[]): void {
@@ -107,7 +114,7 @@ function backUp(core: Core, progress: Progress, reply: AppendReply): void {
   core.replicationDue = true;
 }
 
-/** A follower is alive. If it lacks something and nothing moves, a message was lost: ask again where its log ends. */
+/** A follower is alive. */
 export function onHeartbeatReply(core: Core, reply: HeartbeatReply): void {
   const progress = core.progress.get(reply.from);
   if (core.role !== 'leader' || progress === undefined) return;
@@ -120,10 +127,15 @@ export function onHeartbeatReply(core: Core, reply: HeartbeatReply): void {
   if (progress.state === 'snapshot') return nudgeSnapshot(core, progress);
   progress.probing = false;
   core.replicationDue = true;
-  const prevTerm = core.log.term(progress.next - 1);
-  if (progress.match < core.log.lastIndex && progress.next > core.log.lastIndex && prevTerm !== undefined) {
-    core.send({ type: 'append', from: core.id, to: progress.id, term: core.term, prevIndex: progress.next - 1, prevTerm, entries: [], commit: core.commit });
-  }
+  if (progress.match < progress.next - 1 && progress.state === 'replicate') askWhereItEnds(core, progress);
+}
+
+/** Appends are under way and not acknowledged; they may be lost, with nothing behind them to show it. An empty append is refused if so. */
+function askWhereItEnds(core: Core, progress: Progress): void {
+  const prev = progress.next - 1;
+  const prevTerm = core.log.term(prev);
+  if (prevTerm === undefined) return progress.probe(progress.match + 1);
+  core.send({ type: 'append', from: core.id, to: progress.id, term: core.term, prevIndex: prev, prevTerm, entries: [], commit: core.commit });
 }
 
 /** Commits what a majority holds durably (paper, section 5.3), if it is of this term (section 5.4.2, figure 8): older entries are committed with it. */

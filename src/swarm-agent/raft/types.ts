@@ -194,7 +194,7 @@ export interface Persist {
 /** Entries a slow follower needs and memory no longer holds: read them, hand them to `logRead`. */
 export interface LogRead {
   readonly to: MemberId;
-  /** The first index to read (the one *before* the first the follower lacks, for its term). */
+  /** The first index to read (often the one *before* the first the follower lacks, for its term). */
   readonly from: LogIndex;
   /** Stop after about so many bytes of data, but give at least two entries where there are two. */
   readonly bytesMax: number;
