@@ -46,6 +46,8 @@ export type Action =
   | { readonly do: 'agree'; readonly node: string; readonly agreed: Agreed }
   /** Docker's node is gone: the record of it goes too, and the node joins again by itself. */
   | { readonly do: 'forget'; readonly node: string }
+  /** A node that joined anew leaves its former Docker node behind: that one goes. */
+  | { readonly do: 'drop'; readonly dockerId: string }
   /** The belt node was removed: its Docker node goes, and then what was agreed. */
   | { readonly do: 'remove'; readonly node: string; readonly dockerId: string };
 
@@ -83,9 +85,9 @@ function sameLabels(a: Readonly<Record<string, string>>, b: Readonly<Record<stri
   return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
 }
 
-/** Docker's node carries out a role change that its spec already names. */
+/** Docker's node carries out a role change that its spec already names. A promotion needs the node itself: one that is down is not waited for. */
 function inTransition(node: EngineNode): boolean {
-  return (node.role === 'manager') !== (node.reachability !== null);
+  return node.role === 'manager' ? node.reachability === null && node.state === 'ready' : node.reachability !== null;
 }
 
 /**
@@ -182,6 +184,13 @@ function decideRemoved(nodeId: string, agreed: Agreed, view: View, draft: Draft)
   }
 }
 
+function decideFormer(node: BeltNode, byId: ReadonlyMap<string, EngineNode>, claimed: Set<string>, view: View, draft: Draft): void {
+  const former = byId.get(view.agreed.get(node.id)?.dockerId ?? '');
+  if (former === undefined || former.id === node.dockerId) return;
+  claimed.add(former.id);
+  if (former.reachability === null && former.state !== 'ready') draft.actions.push({ do: 'drop', dockerId: former.id });
+}
+
 /** The next actions, in order, and what an operator should know. Asked again after they are done; empty: both sides agree. */
 export function decide(view: View): Decision {
   const draft: Draft = { actions: [], roles: [], warnings: [] };
@@ -190,6 +199,7 @@ export function decide(view: View): Decision {
   for (const node of view.nodes) {
     if (node.dockerId === null) continue;
     claimed.add(node.dockerId);
+    decideFormer(node, byId, claimed, view, draft);
     const engine = byId.get(node.dockerId);
     if (engine !== undefined) {
       decideNode(node, engine, view, draft);

@@ -63,6 +63,11 @@ const cases: [string, View, Action[], (string | RegExp)[]][] = [
   ['and removed when the list shows a worker', view(threeBelts.slice(0, 2), [...threeManagers.slice(0, 2), engine('m3', { state: 'down' })], threeAgreed), [{ do: 'remove', node: 'b-m3', dockerId: 'd-m3' }], []],
   ['what is agreed on goes when Docker’s node is gone already', view([], [], { 'b-n': agreed('n') }), [{ do: 'remove', node: 'b-n', dockerId: 'd-n' }], []],
   ['a node removed with docker is forgotten, so that it joins again', view([belt('n')], [], { 'b-n': agreed('n') }), [{ do: 'forget', node: 'b-n' }], [/n was removed from the swarm/]],
+  ['a node that joined anew: its former Docker node goes', view([belt('n')], [engine('n'), engine('old', { state: 'down' })], { 'b-n': agreed('old') }),
+    [{ do: 'drop', dockerId: 'd-old' }, { do: 'agree', node: 'b-n', agreed: agreed('n') }], []],
+  ['a manager that is down is not waited for as if it were being promoted',
+    view([...threeBelts, belt('n', { role: 'manager' })], [...threeManagers, engine('gone', { role: 'manager', state: 'down' }), engine('n')], threeAgreed),
+    [{ do: 'engine', node: 'b-n', dockerId: 'd-n', change: { role: 'manager' } }], [/gone/]],
   ['a ghost is named', view([], [engine('g', { state: 'down' })]), [], ['g (d-g) is in the swarm but no node of belt, and down']],
   ['a node without an engine is nobody’s business', view([belt('n', { engine: 'none', dockerId: null })], []), [], []],
 ];
@@ -108,6 +113,7 @@ class World {
         this.beltNodes = this.beltNodes.map((node) => (node.id === id ? { ...node, ...change } : node));
       } else if (action.do === 'agree') this.agreed.set(action.node, action.agreed);
       else if (action.do === 'forget') this.beltNodes = this.beltNodes.filter((node) => node.id !== action.node);
+      else if (action.do === 'drop') this.docker = this.docker.filter((node) => node.id !== action.dockerId);
       else { this.docker = this.docker.filter((node) => node.id !== action.dockerId); this.agreed.delete(action.node); }
     }
     return roles;

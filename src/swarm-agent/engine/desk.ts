@@ -1,0 +1,248 @@
+/**
+ * The leader's half of the engine's work: it answers the nodes' reports, keeps the swarm's tokens in the cluster plane, and closes the
+ * differences that `reconcile.ts` finds. Everything it needs to know is in the state or in Docker's own list, so a leader that died in
+ * between is simply continued by the next.
+ */
+import { randomBytes } from 'node:crypto';
+
+import { BeltError } from '../../errors.ts';
+import type { Group } from '../api/group.ts';
+import type { Clock, Log } from '../ports.ts';
+import type { Change } from '../store/commands.ts';
+import type { NodeRecord } from '../store/records.ts';
+import type { Sealer } from '../store/sealer.ts';
+import { type Assignment, assign, chooseFounder, type EngineReport, type Situation } from './assign.ts';
+import type { Engine, EngineNode, EngineTokens } from './engine.ts';
+import { type Action, type Agreed, type BeltNode, decide, mayDemote } from './reconcile.ts';
+
+export interface EngineDeskOptions {
+  readonly group: Group;
+  readonly engine: Engine;
+  /** This machine's address in Docker's swarm. */
+  readonly advertise: string;
+  readonly sealer: () => Sealer;
+  /** Whether a node's agent answers. */
+  readonly ready: (id: string) => boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Keeps a copy of the engine's swarm directory aside before it is changed for good. */
+  readonly saveSwarm: () => Promise<void>;
+}
+
+const SETTING = { founder: 'engine.founder', epoch: 'engine.epoch', leftBehind: 'engine.left-behind', node: 'engine.node.' } as const;
+const CALL_MS = 10_000;
+/** Changes of Docker's nodes at once; its leader takes writes one after another anyway. */
+const AT_ONCE = 8;
+/** Agreements in one write. */
+const BATCH = 256;
+/** Looking at Docker's list costs the leader at most one part in this many of its time. */
+const LOOK_SHARE = 20;
+/** How often a demotion is looked for in the list, ms. */
+const POLL_MS = 300;
+
+const freshId = (): string => randomBytes(16).toString('hex');
+
+export class EngineDesk {
+  readonly #options: EngineDeskOptions;
+  readonly #reports = new Map<string, EngineReport>();
+  #docker: readonly EngineNode[] = [];
+  #warnings: readonly string[] = [];
+  #nextLook = 0;
+
+  constructor(options: EngineDeskOptions) {
+    this.#options = options;
+  }
+
+  /** What an operator should know, one sentence each. */
+  warnings(): readonly string[] {
+    return this.#warnings;
+  }
+
+  /** Answers a node's report. Only the leader is asked. */
+  async report(id: string, report: EngineReport): Promise<Assignment> {
+    const { group } = this.#options;
+    const node = group.state.tables.nodes.get(id);
+    if (node === undefined) throw new BeltError('unknown_machine', 'the caller is no node of the cluster');
+    this.#reports.set(id, report);
+    const assignment = assign(id, report, this.#situation(node));
+    if (assignment.act !== 'none' || assignment.settled) return assignment;
+    this.#nextLook = 0;
+    // An engine may stand in somebody else's swarm: only an id that our swarm lists is ours.
+    if (report.swarm === 'active' && report.dockerId !== null && this.#docker.some((other) => other.id === report.dockerId)) {
+      await group.write(freshId(), { type: 'node.facts', node: id, facts: { dockerId: report.dockerId } });
+      return { act: 'none', settled: true };
+    }
+    return assignment;
+  }
+
+  /** One look by the leader; true when something was done and another look is worth it at once. */
+  async work(signal: AbortSignal): Promise<boolean> {
+    const { group, clock } = this.#options;
+    if (![...group.state.tables.nodes.values()].some((node) => node.engine === 'docker') || clock.monotonic() < this.#nextLook) return false;
+    if (group.state.tables.swarm === null) return this.#found();
+    const started = clock.monotonic();
+    try {
+      if (await this.#reform(signal) || await this.#handOver(signal)) return true;
+      this.#docker = await this.#options.engine.nodes(this.#within(CALL_MS, signal));
+      const decision = decide({ nodes: this.#beltNodes(), docker: this.#docker, agreed: this.#agreed() });
+      this.#warnings = decision.warnings;
+      await this.#carryOut(decision.actions, signal);
+      return decision.actions.length > 0;
+    } catch (error) {
+      this.#warnings = [`Docker's swarm cannot be seen from this manager: ${(error as Error).message}`];
+      return false;
+    } finally {
+      this.#nextLook = clock.monotonic() + LOOK_SHARE * (clock.monotonic() - started);
+    }
+  }
+
+  /**
+   * Takes a manager out of Docker's Raft before its agent steps down. Resolves when Docker's list shows it as a worker. Rejects with `refused`
+   * where that would cost Docker's quorum (`force`: it is then left to the reconciler) and with `timeout`.
+   */
+  async stepDown(id: string, options: { readonly force: boolean; readonly signal: AbortSignal }): Promise<void> {
+    const { group, engine, clock } = this.#options;
+    const node = group.state.tables.nodes.get(id);
+    if (node?.dockerId == null || group.state.tables.swarm === null) return;
+    for (let asked = false; ; asked = true) {
+      const list = await engine.nodes(this.#within(CALL_MS, options.signal));
+      const target = list.find((other) => other.id === node.dockerId);
+      if (target === undefined || target.reachability === null) return;
+      if (!asked) {
+        if (!mayDemote(target, list)) {
+          if (options.force) return;
+          throw new BeltError('refused', `${node.name} stays a manager: without it too few of Docker's other managers are reachable`, { machine: node.name, next: 'start the other managers first, or --force' });
+        }
+        await engine.updateNode(target.id, { role: 'worker' }, this.#within(CALL_MS, options.signal));
+      }
+      await new Promise<void>((resolve) => clock.after(POLL_MS, resolve));
+      if (options.signal.aborted) throw new BeltError('timeout', `Docker has not let go of manager ${node.name} yet; it tries again every few seconds`, { machine: node.name, next: 'the same command again' });
+    }
+  }
+
+  #within(ms: number, signal: AbortSignal): AbortSignal {
+    return AbortSignal.any([signal, AbortSignal.timeout(ms)]);
+  }
+
+  #setting(key: string): string | null {
+    return this.#options.group.state.tables.settings.get(key)?.value ?? null;
+  }
+
+  #situation(node: NodeRecord): Situation {
+    const { group, sealer, advertise } = this.#options;
+    const { swarm } = group.state.tables;
+    const reachable = this.#docker.filter((other) => other.reachability === 'leader' || other.reachability === 'reachable');
+    const addresses = reachable.map((other) => other.address).filter((address) => address !== '' && address !== '0.0.0.0');
+    const own = this.#reports.get(group.id)?.isManager === true ? [advertise] : [];
+    return {
+      swarm: swarm === null ? null : { workerToken: sealer().open('swarm/worker', swarm.workerToken) },
+      founder: this.#setting(SETTING.founder),
+      dockerId: node.dockerId,
+      leftBehind: new Set(JSON.parse(this.#setting(SETTING.leftBehind) ?? '[]') as string[]),
+      managers: addresses.length > 0 ? addresses : own,
+    };
+  }
+
+  /** Before there is a swarm: decides who forms it, or records the one that is there. */
+  async #found(): Promise<boolean> {
+    const { group, ready } = this.#options;
+    const managers = [...group.state.tables.nodes.values()].filter((node) => node.role === 'manager' && (node.id === group.id || ready(node.id)));
+    const current = this.#setting(SETTING.founder);
+    const founder = chooseFounder(current, group.id, managers.map((node) => node.id), this.#reports);
+    const tokens = founder === null ? null : (this.#reports.get(founder)?.tokens ?? null);
+    if (tokens !== null) {
+      await this.#record(tokens);
+      return true;
+    }
+    if (founder === null || founder === current) return false;
+    await group.write(freshId(), { type: 'setting.set', key: SETTING.founder, value: founder, ifRevision: group.state.tables.settings.get(SETTING.founder)?.revision ?? 0 });
+    return true;
+  }
+
+  async #record(tokens: EngineTokens, more: readonly Change[] = []): Promise<void> {
+    const { group, sealer, log } = this.#options;
+    const sealed = sealer();
+    const change: Change = {
+      type: 'swarm.set',
+      swarm: { swarmId: tokens.swarmId, workerToken: sealed.seal('swarm/worker', tokens.worker), managerToken: sealed.seal('swarm/manager', tokens.manager), unlockKey: null },
+    };
+    log(`engine: the swarm is ${tokens.swarmId}`);
+    await group.write(freshId(), { type: 'all', changes: [change, { type: 'setting.set', key: SETTING.epoch, value: String(group.epoch) }, ...more] });
+  }
+
+  /**
+   * After a rebuild of the agents' group: where Docker's swarm still has its quorum nothing is lost and nothing is done; where it has not,
+   * this engine goes on alone with the state it holds, and the other managers' engines are told to leave and join again.
+   */
+  async #reform(signal: AbortSignal): Promise<boolean> {
+    const { group, engine, advertise, saveSwarm, log } = this.#options;
+    if (Number(this.#setting(SETTING.epoch) ?? 0) >= group.epoch) return false;
+    const alive = await engine.nodes(this.#within(CALL_MS, signal)).then(() => true, () => false);
+    if (alive) {
+      await group.write(freshId(), { type: 'setting.set', key: SETTING.epoch, value: String(group.epoch) });
+      return true;
+    }
+    if (!(await engine.info(this.#within(CALL_MS, signal)))?.isManager) throw new BeltError('engine', 'Docker’s swarm has no quorum, and the engine of this manager cannot go on alone: it was no manager of it');
+    await saveSwarm();
+    log('engine: the swarm has no quorum left; this engine goes on alone');
+    const tokens = await engine.init({ advertise, availability: 'active', forceNew: true }, this.#within(6 * CALL_MS, signal));
+    const own = (await engine.info(this.#within(CALL_MS, signal)))?.nodeId;
+    const others = (await engine.nodes(this.#within(CALL_MS, signal))).filter((node) => node.role === 'manager' && node.id !== own).map((node) => node.id);
+    await this.#record(tokens, [{ type: 'setting.set', key: SETTING.leftBehind, value: JSON.stringify(others) }]);
+    return true;
+  }
+
+  /** Docker's list is seen by Docker's managers only: an agent whose engine is none hands the lead to one whose engine is. */
+  async #handOver(signal: AbortSignal): Promise<boolean> {
+    const { group, engine, ready, log } = this.#options;
+    if ((await engine.info(this.#within(CALL_MS, signal)))?.isManager === true) return false;
+    const voters = new Set(group.status().membership.members.filter(({ voter }) => voter).map(({ id }) => id));
+    const target = [...this.#reports].find(([id, report]) => report.isManager && voters.has(id) && ready(id))?.[0];
+    if (target === undefined) return false;
+    log('engine: the lead goes to a manager whose engine manages the swarm');
+    await group.transfer(target);
+    return true;
+  }
+
+  #beltNodes(): BeltNode[] {
+    const { group, ready } = this.#options;
+    return [...group.state.tables.nodes.values()].map((node) => ({ ...node, ready: node.id === group.id || ready(node.id) }));
+  }
+
+  #agreed(): Map<string, Agreed> {
+    const agreed = new Map<string, Agreed>();
+    for (const { key, value } of this.#options.group.state.tables.settings.values()) {
+      if (key.startsWith(SETTING.node)) agreed.set(key.slice(SETTING.node.length), JSON.parse(value) as Agreed);
+    }
+    return agreed;
+  }
+
+  async #carryOut(actions: readonly Action[], signal: AbortSignal): Promise<void> {
+    const { engine, group } = this.#options;
+    const onEngine = actions.filter((action) => action.do === 'engine');
+    for (let at = 0; at < onEngine.length; at += AT_ONCE) {
+      await Promise.all(onEngine.slice(at, at + AT_ONCE).map(({ dockerId, change }) => engine.updateNode(dockerId, change, this.#within(CALL_MS, signal))));
+    }
+    const changes: Change[] = [];
+    for (const action of actions) {
+      if (action.do === 'drop') await engine.removeNode(action.dockerId, { force: true }, this.#within(CALL_MS, signal));
+      else if (action.do === 'remove') {
+        await engine.removeNode(action.dockerId, { force: true }, this.#within(CALL_MS, signal));
+        changes.push({ type: 'setting.remove', key: SETTING.node + action.node });
+      } else if (action.do === 'agree') changes.push({ type: 'setting.set', key: SETTING.node + action.node, value: JSON.stringify(action.agreed) });
+      else if (action.do === 'forget') changes.push({ type: 'node.facts', node: action.node, facts: { dockerId: null } }, { type: 'setting.remove', key: SETTING.node + action.node });
+      else if (action.do === 'adopt') changes.push(...adoption(action, group.state.tables.nodes.get(action.node)));
+    }
+    for (let at = 0; at < changes.length; at += BATCH) await group.write(freshId(), { type: 'all', changes: changes.slice(at, at + BATCH) });
+  }
+}
+
+function adoption(action: Extract<Action, { do: 'adopt' }>, node: NodeRecord | undefined): Change[] {
+  if (node === undefined) return [];
+  const changes: Change[] = [];
+  if (action.role !== undefined) changes.push({ type: 'node.role', node: node.id, role: action.role });
+  if (action.availability !== undefined) changes.push({ type: 'node.availability', node: node.id, availability: action.availability });
+  const { labels } = action;
+  if (labels !== undefined) changes.push({ type: 'node.label', node: node.id, set: labels, remove: Object.keys(node.labels).filter((key) => !Object.hasOwn(labels, key)) });
+  return changes;
+}

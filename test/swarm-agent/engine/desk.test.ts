@@ -1,0 +1,267 @@
+import { randomBytes } from 'node:crypto';
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import type { Group } from '../../../src/swarm-agent/api/group.ts';
+import { EngineDesk } from '../../../src/swarm-agent/engine/desk.ts';
+import { EngineFollower } from '../../../src/swarm-agent/engine/follower.ts';
+import type { Clock } from '../../../src/swarm-agent/ports.ts';
+import { type Change, command } from '../../../src/swarm-agent/store/commands.ts';
+import { createSealer } from '../../../src/swarm-agent/store/sealer.ts';
+import { ClusterState } from '../../../src/swarm-agent/store/state.ts';
+import { EngineWorld, type FakeEngine } from '../../fakes/engine-swarm.ts';
+
+/** Time that passes only when a test lets it. */
+class Time implements Clock {
+  #now = 1_000_000;
+  #timers: { at: number; act: () => void }[] = [];
+  now(): number { return this.#now; }
+  monotonic(): number { return this.#now; }
+  after(ms: number, act: () => void): () => void {
+    const timer = { at: this.#now + ms, act };
+    this.#timers.push(timer);
+    return () => { this.#timers = this.#timers.filter((other) => other !== timer); };
+  }
+
+  /** Lets `ms` pass, a timer at a time, with all that follows from each. */
+  async pass(ms: number): Promise<void> {
+    const end = this.#now + ms;
+    for (;;) {
+      for (let turn = 0; turn < 4; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      const next = this.#timers.filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0];
+      if (next === undefined) break;
+      this.#timers = this.#timers.filter((timer) => timer !== next);
+      this.#now = Math.max(this.#now, next.at);
+      next.act();
+    }
+    this.#now = end;
+  }
+}
+
+const PLACE = { 'belt.driver': 'docker', 'belt.datacenter': 'docker:x', 'belt.region': 'x', 'belt.size': '1gb' };
+const idOf = (name: string): string => name.padEnd(32, '0').replace(/[^0-9a-f]/g, (c) => c.charCodeAt(0).toString(16)).slice(0, 32);
+
+/** A cluster plane without Raft under it: writes are applied at once. */
+class Cluster {
+  readonly time = new Time();
+  readonly world = new EngineWorld();
+  readonly state = new ClusterState();
+  readonly engines = new Map<string, FakeEngine>();
+  readonly followers = new Map<string, EngineFollower>();
+  readonly saved: string[] = [];
+  readonly logs: string[] = [];
+  readonly #sealer = createSealer(randomBytes(32));
+  epoch = 0;
+  desk!: EngineDesk;
+  leader = '';
+  #index = 0;
+
+  constructor() {
+    this.write({ type: 'cluster.init', clusterId: 'c', name: 'c' });
+  }
+
+  write(change: Change): void {
+    this.#index += 1;
+    const result = this.state.apply(this.#index, command(randomBytes(16).toString('hex'), this.time.now(), change));
+    if (!result.ok) throw new Error(result.message);
+  }
+
+  add(name: string, role: 'manager' | 'worker', { follow = true } = {}): FakeEngine {
+    const engine = this.world.engine(name);
+    this.engines.set(name, engine);
+    this.write({
+      type: 'node.add', node: {
+        id: idOf(name), name, role, address: `${name}:2378`, publicIpv4: null, privateIpv4: null, driver: 'docker', datacenter: 'docker:x', region: 'x', size: '1gb',
+        engine: 'docker', dockerId: null, agentVersion: '1', certificate: null,
+      },
+    });
+    if (follow) this.follow(name);
+    return engine;
+  }
+
+  follow(name: string): void {
+    this.followers.set(name, new EngineFollower({
+      engine: this.engines.get(name)!, advertise: name, clock: this.time, log: (line) => this.logs.push(`${name} ${line}`),
+      report: async (report) => Promise.resolve(this.desk.report(idOf(name), report)),
+    }));
+  }
+
+  /** `name` leads from now on, with a desk that remembers nothing. */
+  lead(name: string): void {
+    this.leader = name;
+    const cluster = this;
+    const group = {
+      id: idOf(name), state: this.state, get epoch() { return cluster.epoch; }, write: (_id: string, change: Change) => { this.write(change); return Promise.resolve(this.#index); },
+      status: () => ({ membership: { members: [...this.state.tables.nodes.values()].filter((node) => node.role === 'manager').map(({ id }) => ({ id, voter: true })) } }),
+      transfer: (target: string) => { this.lead(this.state.node(target)?.name ?? ''); return Promise.resolve(); },
+    } as unknown as Group;
+    this.desk = new EngineDesk({
+      group, engine: this.engines.get(name)!, advertise: name, sealer: () => this.#sealer, ready: (id) => [...this.engines.values()].some((engine) => idOf(engine.name) === id && engine.running),
+      clock: this.time, log: (line) => this.logs.push(line), saveSwarm: () => { this.saved.push(name); return Promise.resolve(); },
+    });
+  }
+
+  /** Lets time pass with the leader looking every half second. */
+  async run(ms: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += 500) {
+      await this.time.pass(500);
+      await this.desk.work(new AbortController().signal);
+    }
+  }
+
+  /** hostname → role, reachability, availability as Docker's list shows it. */
+  shown(): Record<string, string> {
+    const list = [...this.engines.values()].flatMap((engine) => engine.seen() ?? []);
+    return Object.fromEntries(list.map((node) => [node.hostname, `${node.role}/${node.reachability === null ? '-' : 'member'}/${node.availability}`]));
+  }
+
+  async stop(): Promise<void> {
+    for (const follower of this.followers.values()) await follower.stop();
+  }
+}
+
+let cluster: Cluster;
+beforeEach(() => { cluster = new Cluster(); });
+afterEach(() => cluster.stop());
+
+function formed(): void {
+  for (const name of ['m0', 'm1', 'm2']) cluster.add(name, 'manager');
+  for (const name of ['w0', 'w1']) cluster.add(name, 'worker');
+  cluster.lead('m0');
+}
+
+const FORMED = { m0: 'manager/member/active', m1: 'manager/member/active', m2: 'manager/member/active', w0: 'worker/-/active', w1: 'worker/-/active' };
+
+describe('forming', () => {
+  test('the agents’ roles become Docker’s, labelled before they take work, one manager at a time', async () => {
+    formed();
+    await cluster.run(20_000);
+    expect(cluster.shown()).toEqual(FORMED);
+    expect(cluster.world.roleChanges).toEqual(['m1 manager', 'm2 manager']);
+    for (const engine of cluster.engines.values()) expect(engine.seen()?.labels).toEqual(PLACE);
+    expect(cluster.state.tables.swarm?.workerToken).not.toContain('worker-');
+    expect(cluster.desk.warnings()).toEqual([]);
+    expect(await cluster.desk.work(new AbortController().signal)).toBe(false);
+  });
+
+  test('a leader that dies between forming the swarm and writing it down does not lead to a second swarm', async () => {
+    formed();
+    await cluster.desk.work(new AbortController().signal);
+    await cluster.run(2_000);
+    const founder = cluster.engines.get('m0')!;
+    while (founder.swarm === null) await cluster.run(500);
+    cluster.lead('m1');
+    await cluster.run(20_000);
+    expect(new Set([...cluster.engines.values()].map((engine) => engine.swarm?.id)).size).toBe(1);
+    expect(cluster.shown()).toEqual(FORMED);
+    expect(cluster.leader).toBe('m0');
+  });
+
+  test('a founder whose engine is gone is replaced', async () => {
+    formed();
+    cluster.engines.get('m0')!.running = false;
+    await cluster.run(20_000);
+    expect(cluster.engines.get('m1')!.swarm).not.toBeNull();
+  });
+
+  test('a swarm made by hand is adopted: its tokens, its managers', async () => {
+    for (const name of ['m0', 'w0', 'w1']) cluster.add(name, name === 'm0' ? 'manager' : 'worker', { follow: false });
+    cluster.lead('m0');
+    const first = cluster.engines.get('m0')!;
+    const { manager } = await first.init({ advertise: 'm0', availability: 'active', forceNew: false });
+    await cluster.engines.get('w0')!.join({ managers: ['m0'], token: manager, advertise: 'w0', availability: 'active' });
+    for (const name of ['m0', 'w0', 'w1']) cluster.follow(name);
+    await cluster.run(20_000);
+    expect(cluster.shown()).toEqual({ m0: 'manager/member/active', w0: 'manager/member/active', w1: 'worker/-/active' });
+    expect(cluster.state.node('w0')?.role).toBe('manager');
+    expect(cluster.world.roleChanges).toEqual([]);
+  });
+
+  test('an engine in somebody else’s swarm stays there and is not taken for ours', async () => {
+    formed();
+    await cluster.engines.get('w1')!.init({ advertise: 'w1', availability: 'active', forceNew: false });
+    await cluster.run(20_000);
+    expect(cluster.state.node('w1')?.dockerId).toBeNull();
+    expect(cluster.shown()).toMatchObject({ w0: 'worker/-/active' });
+  });
+});
+
+describe('afterwards', () => {
+  beforeEach(async () => {
+    formed();
+    await cluster.run(20_000);
+  });
+
+  test('labels and availability go both ways', async () => {
+    cluster.write({ type: 'node.label', node: idOf('w0'), set: { disk: 'ssd' }, remove: [] });
+    const w1 = cluster.engines.get('w1')!;
+    await cluster.engines.get('m0')!.updateNode(w1.dockerId!, { availability: 'drain' });
+    await cluster.run(5_000);
+    expect(cluster.engines.get('w0')!.seen()?.labels).toEqual({ ...PLACE, disk: 'ssd' });
+    expect(cluster.state.node('w1')?.availability).toBe('drain');
+  });
+
+  test('a manager steps down in Docker first, and only where the quorum is kept', async () => {
+    await Promise.all([cluster.desk.stepDown(idOf('m2'), { force: false, signal: new AbortController().signal }), cluster.time.pass(10_000)]);
+    expect(cluster.engines.get('m2')!.seen()).toMatchObject({ role: 'worker', reachability: null });
+    cluster.engines.get('m1')!.running = false;
+    // Two members, one gone: no quorum at all, and Docker answers nothing.
+    await expect(cluster.desk.stepDown(idOf('m1'), { force: false, signal: new AbortController().signal })).rejects.toMatchObject({ code: 'engine' });
+  });
+
+  test('a step down that would leave too few reachable managers is refused, not asked for', async () => {
+    cluster.engines.get('m2')!.running = false;
+    await expect(cluster.desk.stepDown(idOf('m1'), { force: false, signal: new AbortController().signal })).rejects.toMatchObject({ code: 'refused' });
+    expect(cluster.world.roleChanges).toEqual(['m1 manager', 'm2 manager']);
+  });
+
+  test('a node that leaves the cluster leaves no ghost in Docker', async () => {
+    const id = cluster.engines.get('w1')!.dockerId!;
+    await cluster.followers.get('w1')!.stop();
+    cluster.write({ type: 'node.remove', node: idOf('w1') });
+    await cluster.engines.get('w1')!.leave();
+    await cluster.run(5_000);
+    expect((await cluster.engines.get('m0')!.nodes()).map((node) => node.id)).not.toContain(id);
+    expect([...cluster.state.tables.settings.keys()].filter((key) => key.includes(idOf('w1')))).toEqual([]);
+  });
+
+  test('removed by hand with docker, it joins again', async () => {
+    const w1 = cluster.engines.get('w1')!;
+    const before = w1.dockerId;
+    await w1.leave();
+    await cluster.engines.get('m0')!.removeNode(before!);
+    await cluster.run(60_000);
+    expect(w1.dockerId).not.toBeNull();
+    expect(w1.dockerId).not.toBe(before);
+    expect(cluster.shown()).toEqual(FORMED);
+  });
+
+  test('rebuild: the survivor goes on alone with its directory saved, the managers that come back join again, labels stay', async () => {
+    cluster.write({ type: 'node.label', node: idOf('m1'), set: { disk: 'ssd' }, remove: [] });
+    await cluster.run(5_000);
+    const [m0, m1, m2] = ['m0', 'm1', 'm2'].map((name) => cluster.engines.get(name)!) as [FakeEngine, FakeEngine, FakeEngine];
+    m0.running = false;
+    m1.running = false;
+    cluster.epoch = 1;
+    cluster.write({ type: 'node.remove', node: idOf('m0') });
+    cluster.lead('m2');
+    await cluster.run(20_000);
+    expect(cluster.saved).toEqual(['m2']);
+    expect((await m2.nodes()).filter((node) => node.reachability !== null).map((node) => node.hostname)).toEqual(['m2']);
+    const before = m1.dockerId;
+    m1.running = true;
+    await cluster.run(60_000);
+    expect(m1.dockerId).not.toBe(before);
+    const list = await m2.nodes();
+    expect(list.find((node) => node.id === m1.dockerId)).toMatchObject({ role: 'manager', labels: { ...PLACE, disk: 'ssd' } });
+    expect(list.map((node) => node.id)).not.toContain(before);
+    expect(cluster.saved).toEqual(['m2']);
+  });
+
+  test('rebuild of the agents where Docker kept its quorum: the swarm is left as it is', async () => {
+    cluster.epoch = 1;
+    await cluster.run(5_000);
+    expect(cluster.saved).toEqual([]);
+    expect(cluster.shown()).toEqual(FORMED);
+  });
+});
