@@ -52,7 +52,7 @@ export class Workload {
       this.note(key, { kind: 'append', value, began, ended, outcome });
       this.counts[outcome] += 1;
       this.leader = outcome === 'acknowledged' ? member.id : leader;
-      done(outcome === 'acknowledged');
+      this.events.after(0, () => done(outcome === 'acknowledged'));
     });
     this.events.after(PATIENCE_MS, () => settle('unknown', null));
     member.propose(key, value, settle);
@@ -66,7 +66,7 @@ export class Workload {
         this.note(key, { kind: 'read', began, ended: this.events.now, values });
         this.counts.reads += 1;
       } else this.leader = null;
-      done(values !== null);
+      this.events.after(0, () => done(values !== null));
     });
     this.events.after(PATIENCE_MS, () => settle(null));
     member.read(key, settle);
