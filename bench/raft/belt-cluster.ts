@@ -9,19 +9,7 @@ import { FRAME_LIMITS, FrameDecoder, encodeFrame } from '../../src/swarm-agent/t
 import { ALPN } from '../../src/swarm-agent/transport/listener.ts';
 import type { Contender, WriteClient } from './contender.ts';
 import type { MemberProcessOptions } from './member-process.ts';
-import { FRAME, decodeDone, encodePut, type WriteOutcome } from './wire.ts';
-
-/** What a member tells of itself. */
-export interface MemberReport {
-  readonly id: string;
-  readonly role: string;
-  readonly term: number;
-  readonly applied: number;
-  readonly commit: number;
-  readonly logBytes: number;
-  readonly state: { readonly index: number; readonly hash: string };
-  readonly settings: Record<string, string> | null;
-}
+import { FRAME, decodeDone, encodePut, type MemberReport, type WriteOutcome } from './wire.ts';
 
 /** A client's connection to one member. */
 export class BeltClient implements WriteClient {

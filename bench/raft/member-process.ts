@@ -16,7 +16,9 @@ import { FRAME_LIMITS, FrameDecoder, encodeFrame } from '../../src/swarm-agent/t
 import type { Credentials, Identify, PeerIdentity } from '../../src/swarm-agent/transport/identity.ts';
 import { listen } from '../../src/swarm-agent/transport/listener.ts';
 import { PeerLinks, type Peer } from '../../src/swarm-agent/transport/peer-links.ts';
-import { FRAME, decodePut, encodeDone, type WriteOutcome } from './wire.ts';
+import type { Change } from '../../src/swarm-agent/store/commands.ts';
+import type { SealedText } from '../../src/swarm-agent/store/records.ts';
+import { FRAME, decodePut, encodeDone, type MemberReport, type Put, type WriteOutcome } from './wire.ts';
 
 export interface MemberProcessOptions {
   readonly id: string;
@@ -80,6 +82,18 @@ const member = new Member({
   },
 });
 
+/** A setting; or, for the key `!rotate`, a rotation of the workers' token, whose version counts how often it was done. */
+function changeOf({ key, value }: Put): Change {
+  return key === '!rotate' ? { type: 'token.rotate', role: 'worker', secret: value as SealedText } : { type: 'setting.set', key, value };
+}
+
+/** What a client may ask a member for: `settings` with all of them. */
+function reportOn(all: boolean): MemberReport {
+  const { id: self, role, term, applied, commit } = member.status();
+  const settings = all ? Object.fromEntries([...member.state.tables.settings].map(([key, { value }]) => [key, value])) : null;
+  return { id: self, role, term, applied, commit, logBytes: member.disk().logBytes ?? 0, state: member.hash(), rotations: member.state.tables.tokens.get('worker')?.version ?? 0, settings };
+}
+
 /** Serves one client: answers leave together, once a turn. */
 function serveClient(socket: Duplex): void {
   let answers: { id: number; outcome: WriteOutcome }[] = [];
@@ -94,13 +108,12 @@ function serveClient(socket: Duplex): void {
   const decoder = new FrameDecoder(FRAME_LIMITS.call, ({ type, payload }) => {
     if (type === FRAME.put) {
       const put = decodePut(payload);
-      member.write(put.request, { type: 'setting.set', key: put.key, value: put.value }).then(
+      member.write(put.request, changeOf(put)).then(
         () => answer(put.id, 'acknowledged'),
         (error: unknown) => answer(put.id, isBeltError(error, 'outcome_unknown') ? 'unknown' : 'refused'),
       );
     } else if (type === FRAME.status) {
-      const settings = payload.toString() === 'settings' ? Object.fromEntries([...member.state.tables.settings].map(([key, { value }]) => [key, value])) : null;
-      socket.write(encodeFrame(FRAME.statusReply, JSON.stringify({ ...member.status(), ...member.disk(), state: member.hash(), cpu: process.cpuUsage(), memory: process.memoryUsage(), settings })));
+      socket.write(encodeFrame(FRAME.statusReply, JSON.stringify(reportOn(payload.toString() === 'settings'))));
     }
   });
   socket.on('data', (chunk: Buffer) => decoder.push(chunk));

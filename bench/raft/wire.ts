@@ -16,6 +16,20 @@ export interface Put {
   readonly value: string;
 }
 
+/** What a member tells of itself. */
+export interface MemberReport {
+  readonly id: string;
+  readonly role: string;
+  readonly term: number;
+  readonly applied: number;
+  readonly commit: number;
+  readonly logBytes: number;
+  readonly state: { readonly index: number; readonly hash: string };
+  /** How often the workers' token was rotated. */
+  readonly rotations: number;
+  readonly settings: Record<string, string> | null;
+}
+
 /** A put as a frame. */
 export function encodePut({ id, request, key, value }: Put): Buffer {
   const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + 6 + request.length + key.length + value.length);
