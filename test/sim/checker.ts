@@ -32,9 +32,11 @@ export class Checker {
   /** Every entry ever written anywhere, by index and term. */
   private readonly known = new Map<number, Known>();
   /** What was applied at each index, by whoever was first. */
-  private readonly committed: { readonly term: Term; readonly print: string | number }[] = [];
+  private readonly committed: { readonly term: Term; readonly print: string | number; readonly by: Term }[] = [];
   private readonly applied = new Map<MemberId, LogIndex>();
   private readonly hashes: number[] = [];
+  /** How many terms had a leader. */
+  get elections(): number { return this.leaders.size; }
 
   /** A member starts from what its disk holds. */
   started(id: MemberId, { snapshot, entries }: PersistentState): void {
@@ -76,21 +78,22 @@ export class Checker {
     if (other !== undefined && other !== id) throw new Violation('election safety', `${other} and ${id} both lead term ${term}`);
     this.leaders.set(term, id);
     let last = this.committed.length - 1;
-    while (last > 0 && this.committed[last]!.term >= term) last -= 1;
+    // What a later leader committed need not be in the log of one elected, late but lawfully, in a term before.
+    while (last > 0 && this.committed[last]!.by >= term) last -= 1;
     const shadow = this.shadows.get(id)!;
     if (last <= shadow.base) return;
     const own = shadow.terms[last - shadow.base - 1];
     if (own !== this.committed[last]!.term) throw new Violation('leader completeness', `${id} leads term ${term} without entry ${last} of term ${this.committed[last]!.term}`);
   }
 
-  /** A member applied an entry: state-machine safety. `hash` is its state after it. */
-  apply(id: MemberId, entry: Entry, hash: number): void {
+  /** A member in term `by` applied an entry: state-machine safety. `hash` is its state after it. */
+  apply(id: MemberId, entry: Entry, hash: number, by: Term): void {
     const before = this.applied.get(id)!;
     if (entry.index !== before + 1) throw new Violation('order of application', `${id} applies ${entry.index} after ${before}`);
     this.applied.set(id, entry.index);
     const print = fingerprint(entry);
     const first = this.committed[entry.index];
-    if (first === undefined) this.committed[entry.index] = { term: entry.term, print };
+    if (first === undefined) this.committed[entry.index] = { term: entry.term, print, by };
     else if (first.term !== entry.term || first.print !== print) {
       throw new Violation('state-machine safety', `${id} applies ${print} of term ${entry.term} at ${entry.index}, another applied ${first.print} of term ${first.term}`);
     }

@@ -5,7 +5,7 @@
 import { checkConfig } from '../../src/swarm-agent/raft/config.ts';
 import { RaftNode, foundingState } from '../../src/swarm-agent/raft/node.ts';
 import { EMPTY_STATE } from '../../src/swarm-agent/raft/types.ts';
-import type { MemberId, RaftConfig } from '../../src/swarm-agent/raft/types.ts';
+import type { MemberId, Message, RaftConfig } from '../../src/swarm-agent/raft/types.ts';
 import { Checker, Violation } from './checker.ts';
 import { Events } from './events.ts';
 import { SimMember } from './member.ts';
@@ -43,15 +43,17 @@ export interface RunResult {
   readonly elections: number;
 }
 
-/** Simulated time under trouble, and time then given to recover, ms. */
-const TROUBLE_MS = 6_000;
+/** Simulated time under trouble (most runs are short), and time then given to recover, ms. */
+const TROUBLE_MS = [3_000, 5_000, 20_000] as const;
 const RECOVERY_MS = 30_000;
 
 /** Limits so small that every path is taken within a few hundred entries. */
 function drawConfig(random: Random, slowNetwork: boolean): RaftConfig {
-  return checkConfig({
-    electionMsMin: 150, electionMsMax: slowNetwork ? 3_000 : 2_000,
-    appendBytesMax: 1024, entryBytesMax: 1024,
+  return {
+    ...checkConfig({ electionMsMin: 150, electionMsMax: slowNetwork ? 3_000 : 2_000 }),
+    // Below what anybody would configure: an append of one entry or two makes histories that large appends hide.
+    appendBytesMax: random.pick([1, 16, 1024]),
+    entryBytesMax: 1024,
     inflightMessagesMax: random.int(1, 16), inflightBytesMax: 4096,
     uncommittedEntriesMax: random.int(8, 200),
     applyEntriesMax: random.int(1, 50),
@@ -59,7 +61,7 @@ function drawConfig(random: Random, slowNetwork: boolean): RaftConfig {
     snapshotEntries: random.pick([5, 20, 60, 100_000]),
     trailingEntries: random.pick([0, 3, 20]),
     snapshotChunkBytes: random.pick([16, 100, 10_000]),
-  });
+  };
 }
 
 export class Simulation {
@@ -69,19 +71,19 @@ export class Simulation {
   private readonly members = new Map<MemberId, SimMember>();
   private readonly network: Network;
   private readonly workload: Workload;
-  private readonly disk: DiskFaults;
   private readonly options: RunOptions;
   private readonly clients: number;
   private steps = 0;
-  private elections = 0;
   private calm = false;
+  /** Chance that a member crashes on the heels of a promise. */
+  private readonly treachery: number;
 
   constructor(options: RunOptions) {
     this.options = options;
     const random = (this.random = new Random(options.seed, 'run'));
+    this.treachery = random.pick([0, 0, 0.002, 0.01]);
     const slow = random.chance(0.15);
     const longest = slow ? random.between(20, 60) : random.between(1, 8);
-    this.disk = { syncMs: [0.2, random.between(0.5, 6)], slowness: 1, failing: 0 };
     const faults = {
       loss: random.pick([0, 0.01, 0.1]), doubling: random.pick([0, 0.05]), delayMs: [longest / 8, longest] as const, late: random.pick([0, 0.02, 0.1]), lateMs: 1_000,
     };
@@ -97,15 +99,27 @@ export class Simulation {
     const ids = Array.from({ length: size }, (_, at) => `n${at + 1}`);
     const founding = foundingState({ members: ids.slice(0, founders).map((id) => ({ id, voter: true, address: `${id}:1` })) });
     const { mistakes = {}, seed } = this.options;
+    const longestSync = this.random.between(0.5, 6);
     for (const [at, id] of ids.entries()) {
       const state = at < founders ? founding : EMPTY_STATE;
-      const storage = new ModelStorage(this.events, new Random(seed, `disk ${id}`), this.disk, mistakes.storage ?? {}, state);
+      const disk: DiskFaults = { syncMs: [0.2, longestSync], slowness: 1, failing: 0 };
+      const storage = new ModelStorage(this.events, new Random(seed, `disk ${id}`), disk, mistakes.storage ?? {}, state);
       this.members.set(id, new SimMember({
-        id, config, storage, node: mistakes.node ?? RaftNode, events: this.events, random: new Random(seed, id), checker: this.checker, mistakes: mistakes.runner ?? {},
-        send: (message) => this.network.send(message),
+        id, config, disk, storage, node: mistakes.node ?? RaftNode, events: this.events, random: new Random(seed, id), checker: this.checker, mistakes: mistakes.runner ?? {},
+        send: (message) => this.send(message),
         trace: (who, what) => this.trace(who, what),
       }));
     }
+  }
+
+  /** Sends a message. What a member promises is the best moment for it to lose power: whatever it promised must then be on its disk. */
+  private send(message: Message): void {
+    this.network.send(message);
+    const promises = message.type === 'vote' || message.type === 'append' || ('granted' in message && message.granted) || ('ok' in message && message.ok);
+    if (this.calm || !promises || !this.random.chance(this.treachery)) return;
+    const member = this.members.get(message.from)!;
+    this.events.after(this.random.between(0, 3), () => member.crash());
+    this.events.after(this.random.exponential(message.type === 'append' ? 200 : 30), () => member.start());
   }
 
   /** Runs to the end or to the first breach. */
@@ -119,27 +133,27 @@ export class Simulation {
       this.options.trace?.(error instanceof Violation ? violation : String((error as Error).stack));
     }
     const { acknowledged, reads } = this.workload.counts;
-    return { seed: this.options.seed, violation, events: this.steps, acknowledged, reads, elections: this.elections };
+    return { seed: this.options.seed, violation, events: this.steps, acknowledged, reads, elections: this.checker.elections };
   }
 
   private trouble(): void {
     for (const member of this.members.values()) member.start();
     for (let client = 0; client < this.clients; client += 1) this.workload.client(this.random.between(5, 60));
-    const { events, members, network, disk } = this;
-    unleash({ events, members, network, disk, random: new Random(this.options.seed, 'troubles'), trace: (what) => this.trace('--', () => what) }, () => this.calm);
-    this.runUntil(TROUBLE_MS);
+    const { events, members, network } = this;
+    unleash({ events, members, network, random: new Random(this.options.seed, 'troubles'), trace: (what) => this.trace('--', () => what) }, () => this.calm);
+    this.runUntil(this.random.pick(TROUBLE_MS));
   }
 
   /** All is well again: the cluster must elect, acknowledge, answer, and all members must come to the same state. */
   private recover(): void {
     this.trace('--', () => 'calm');
     this.calm = this.workload.stopped = true;
-    Object.assign(this.disk, { slowness: 1, failing: 0 });
     this.network.healthy = true;
     this.network.heal();
     for (const member of this.members.values()) {
       member.resume();
       member.setClockRate(1);
+      Object.assign(member.disk, { slowness: 1, failing: 0 });
       member.start();
     }
     let served = 0;

@@ -9,7 +9,7 @@ import type { Events } from './events.ts';
 import type { Outcome } from './linearizability.ts';
 import type { Random } from './random.ts';
 import { StateMachine, encodeAppend } from './state-machine.ts';
-import type { Storage, StorageListener } from './storage.ts';
+import type { DiskFaults, Storage, StorageListener } from './storage.ts';
 
 /** Mistakes a runner could make; see planted.ts. */
 export interface RunnerMistakes {
@@ -28,6 +28,8 @@ export interface MemberOptions {
   readonly events: Events;
   readonly random: Random;
   readonly storage: Storage;
+  /** How this member's disk behaves; the storage reads it too. */
+  readonly disk: DiskFaults;
   readonly checker: Checker;
   readonly mistakes: RunnerMistakes;
   readonly send: (message: Message) => void;
@@ -53,6 +55,7 @@ export class SimMember implements StorageListener {
   private pausedUntil = 0;
   private queue: (() => void)[] = [];
   private timerAt = Infinity;
+  private term = 0;
   private draining = false;
   // The member's own clock: local = base + (now - since) · rate.
   private clock = { base: 0, since: 0, rate: 1 };
@@ -64,6 +67,7 @@ export class SimMember implements StorageListener {
   }
 
   get isUp(): boolean { return this.node !== null; }
+  get disk(): DiskFaults { return this.options.disk; }
   get isLeader(): boolean { return this.node?.status(this.localNow).role === 'leader'; }
 
   private get localNow(): number { return this.clock.base + (this.options.events.now - this.clock.since) * this.clock.rate; }
@@ -81,6 +85,7 @@ export class SimMember implements StorageListener {
     this.machine = new StateMachine();
     if (content !== null) this.machine.restore(content);
     checker.started(id, state);
+    this.term = state.vote.term;
     if (state.snapshot !== null) checker.restored(id, state.snapshot.index, this.machine.hash);
     this.options.trace(id, () => `starts: vote ${JSON.stringify(state.vote)}, snapshot ${state.snapshot?.index ?? 0}, log to ${state.entries.at(-1)?.index ?? 0}`);
     this.node = new Node({ id, config, state, random: random.next, now: this.localNow });
@@ -203,6 +208,7 @@ export class SimMember implements StorageListener {
       checker.persist(this.id, ready.persist);
       storage.append(ready.persist);
     }
+    this.term = ready.role?.term ?? this.term;
     for (const event of ready.events) this.options.trace(this.id, () => JSON.stringify(event));
     if (ready.role?.role === 'leader') checker.elected(this.id, ready.role.term);
     for (const message of ready.messages) send(message);
@@ -228,7 +234,7 @@ export class SimMember implements StorageListener {
   private apply(node: RaftNode, entries: readonly Entry[]): void {
     for (const entry of entries) {
       this.machine.apply(entry.index * 64 + entry.term, entry.data);
-      this.options.checker.apply(this.id, entry, this.machine.hash);
+      this.options.checker.apply(this.id, entry, this.machine.hash, this.term);
       const proposal = this.proposals.get(entry.index);
       if (proposal === undefined) continue;
       this.proposals.delete(entry.index);

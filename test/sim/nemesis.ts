@@ -4,14 +4,12 @@ import type { Events } from './events.ts';
 import type { SimMember } from './member.ts';
 import type { Network } from './network.ts';
 import type { Random } from './random.ts';
-import type { DiskFaults } from './storage.ts';
 
 interface World {
   readonly events: Events;
   readonly random: Random;
   readonly members: ReadonlyMap<MemberId, SimMember>;
   readonly network: Network;
-  readonly disk: DiskFaults;
   readonly trace: (what: string) => void;
 }
 
@@ -49,11 +47,15 @@ const TROUBLES: Record<string, Trouble> = {
   partition: (world) => split(world, [...world.members.keys()].filter(() => world.random.chance(0.5))),
   isolation: (world) => split(world, [victim(world).id]),
   pause: (world) => victim(world).pause(world.random.exponential(300)),
-  'slow disk': ({ random, events, disk }) => {
+  'slow disk': (world) => {
+    const { random, events } = world;
+    const { disk } = victim(world);
     disk.slowness = random.between(5, 60);
     events.after(random.exponential(400), () => void (disk.slowness = 1));
   },
-  'failing disk': ({ random, events, disk }) => {
+  'failing disk': (world) => {
+    const { random, events } = world;
+    const { disk } = victim(world);
     disk.failing = 0.05;
     events.after(random.exponential(300), () => void (disk.failing = 0));
   },
@@ -61,10 +63,14 @@ const TROUBLES: Record<string, Trouble> = {
   transfer: (world) => leaderOr(world).transfer(world.random.chance(0.5) ? null : someMember(world).id),
   membership: (world) => changeSomething(world),
   'membership again': (world) => {
-    // A second change on the heels of the first.
+    // A second change on the heels of the first, at everybody who thinks it leads.
+    for (const member of world.members.values()) for (const _ of [1, 2]) if (member.isLeader) changeSomething(world, member);
+  },
+  'membership behind a partition': (world) => {
     const leader = leaderOr(world);
-    changeSomething(world, leader);
-    changeSomething(world, leader);
+    const friends = [...world.members.keys()].filter((id) => id === leader.id || world.random.chance(0.3));
+    split(world, friends);
+    world.events.after(world.random.between(0, 100), () => changeSomething(world, leader));
   },
 };
 

@@ -39,7 +39,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   core('votes twice in one term', 'paper, figure 2, RequestVote 2', { mayVoteFor: () => true }),
   core('votes for a log that is behind', 'paper, 5.4.1', { isUpToDate: () => true }),
   core('compares logs by length alone', 'paper, 5.4.1', { isUpToDate: (candidate, own) => candidate.index >= own.index }),
-  core('counts votes of other terms', 'paper, 5.2', { countsVote: () => true }),
+  core('counts votes of older terms', 'paper, 5.1', { isStale: (message, term) => message.type !== 'vote-reply' && PAPER_RULES.isStale(message, term) }),
   core('takes half of an even number for a majority', 'paper, 5.1', { majority: (voters) => Math.max(1, Math.ceil(voters / 2)) }),
   core('listens to leaders of older terms', 'paper, 5.1', { isStale: () => false }),
   core('acknowledges entries before they are on disk', 'paper, figure 2: persistent state', sendsEarly('append-reply')),

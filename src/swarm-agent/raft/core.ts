@@ -142,7 +142,7 @@ export class Core {
     const entries = this.entriesToKeep(state, start);
     this.log = new RaftLog(start, entries);
     this.commit = this.applied = this.applying = start.index;
-    this.memberships = new MembershipHistory(start.index, start.membership);
+    this.memberships = new MembershipHistory(start.index, rules.restoresMembership() ? start.membership : NO_MEMBERS);
     for (const entry of entries) if (entry.kind === 'membership') this.memberships.add(entry.index, decodeMembership(entry.data));
     this.takeMembership();
     this.resetElectionTimer();

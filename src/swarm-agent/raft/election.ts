@@ -99,7 +99,7 @@ function report(core: Core, request: VoteRequest, why: VoteReason): void {
 }
 
 export function onVoteReply(core: Core, reply: VoteReply): void {
-  if (core.role !== 'candidate' || !core.rules.countsVote(reply.term, core.term)) return;
+  if (core.role !== 'candidate') return;
   core.votes.set(reply.from, reply.granted);
   tally(core);
 }

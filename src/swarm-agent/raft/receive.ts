@@ -15,7 +15,7 @@ export function receive(core: Core, message: Message): void {
   if (message.type === 'vote') return onVote(core, message);
   if (message.term > core.term) stepDown(core, message.term, null, 'higher-term');
   // A granted pre-vote carries the voter's own, often lower term; the term that was asked about decides whether it is fresh.
-  if (message.type !== 'pre-vote-reply' && core.rules.isStale(message.term, core.term)) return answerStale(core, message);
+  if (message.type !== 'pre-vote-reply' && core.rules.isStale(message, core.term)) return answerStale(core, message);
   dispatch(core, message);
 }
 

@@ -21,16 +21,14 @@ export interface Rules {
   mayVoteFor(votedFor: MemberId | null, candidate: MemberId): boolean;
   /** A voter refuses a candidate whose log is behind its own (paper, section 5.4.1). */
   isUpToDate(candidate: LogPosition, own: LogPosition): boolean;
-  /** A vote is counted in the term it was given in only (paper, figure 2). */
-  countsVote(replyTerm: Term, currentTerm: Term): boolean;
   /** Nothing is promised before it is on this member's disk (paper, figure 2, "updated on stable storage before responding"). */
   waitsFor(message: Message): WaitsFor;
   /** What the leader counts for itself: what its own disk holds (thesis, 10.2.1). */
   ownMatch(durable: LogIndex, last: LogIndex): LogIndex;
   /** Only an entry of the leader's own term is committed by counting (paper, section 5.4.2, figure 8). */
   mayCommit(entryTerm: Term, currentTerm: Term): boolean;
-  /** A message of an older term has no say (paper, section 5.1). */
-  isStale(messageTerm: Term, currentTerm: Term): boolean;
+  /** A message of an older term has no say (paper, section 5.1): no leader of the past, no vote of the past. */
+  isStale(message: Message, currentTerm: Term): boolean;
   /** AppendEntries consistency check (paper, section 5.3); `own` is undefined when there is no entry. */
   prevMatches(own: Term | undefined, leaders: Term): boolean;
   /** Same index, other term: the rest of the log goes (paper, figure 2, AppendEntries 3). */
@@ -53,7 +51,7 @@ export interface Rules {
   membershipInForce(index: LogIndex, commit: LogIndex): boolean;
   /** A membership whose entry is cut off is in force no more (paper, section 6). */
   rollsBack(): boolean;
-  /** A snapshot's membership replaces the member's own (paper, section 7: the snapshot includes the latest configuration). */
+  /** A snapshot's membership takes the place of the member's own (paper, section 7: the snapshot includes the latest configuration). */
   restoresMembership(): boolean;
   /** A snapshot that covers no more than is committed here is not installed (paper, figure 13). */
   installs(snapshotIndex: LogIndex, commit: LogIndex): boolean;
@@ -70,11 +68,10 @@ export const PAPER_RULES: Rules = {
   majority: (voters) => Math.floor(voters / 2) + 1,
   mayVoteFor: (votedFor, candidate) => votedFor === null || votedFor === candidate,
   isUpToDate: (candidate, own) => candidate.term > own.term || (candidate.term === own.term && candidate.index >= own.index),
-  countsVote: (replyTerm, currentTerm) => replyTerm === currentTerm,
   waitsFor: waitsForDisk,
   ownMatch: (durable) => durable,
   mayCommit: (entryTerm, currentTerm) => entryTerm === currentTerm,
-  isStale: (messageTerm, currentTerm) => messageTerm < currentTerm,
+  isStale: (message, currentTerm) => message.term < currentTerm,
   prevMatches: (own, leaders) => own === leaders,
   conflicts: (own, leaders) => own !== leaders,
   cutsBehind: () => false,
