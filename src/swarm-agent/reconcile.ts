@@ -99,6 +99,9 @@ export class Reconciler {
   async #look(): Promise<void> {
     const { group, log, also } = this.#options;
     try {
+      if (group.status().role !== 'leader') return;
+      // A new leader may not have applied yet what its predecessor committed.
+      await group.read();
       while (!this.#stop.signal.aborted && group.status().role === 'leader') {
         const step = nextStep(group.state, group.status(), group.id);
         if (step !== null) await this.#take(step);

@@ -106,18 +106,20 @@ export const CALLS = {
 
   /** A node's own certificate, for the role the cluster wants it to have. Any manager with the CA key answers, quorum or not. */
   'member.renew': { plane: 'node', roles: ['manager', 'worker'], write: false, params: v.object({ csr: Pem }), result: v.object({ certificate: Pem, membership: Membership }), does: 'renew the caller’s own certificate' },
+  'member.membership': { plane: 'node', roles: ['manager', 'worker'], write: false, params: nothing, result: Membership, does: 'what the caller shall know of the cluster' },
   /** Opens a worker's session: events are memberships, heartbeats go the other way. Only the leader takes it; others answer with `leader`. */
   'member.session': {
     plane: 'cluster', roles: ['worker'], write: false,
     params: v.object({ address: Address, agentVersion: ShortText, engine: v.picklist(['docker', 'none']), membershipVersion: Count }),
     result: v.object({ leader: v.nullable(ManagerAddress) }), does: 'a worker’s session to the leader',
   },
-  /** CA keys and sealing key, PEM and hex, over the mutual connection between two managers. */
+  /** The key that opens the secrets in the state (the CA's key among them), hex, over the mutual connection between two managers. */
   'member.keys': {
-    plane: 'node', roles: ['manager'], write: false, params: nothing,
-    result: v.object({ cas: v.array(v.object({ certificate: Pem, key: Pem })), sealKey: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) }),
-    does: 'CA keys and sealing key for a new manager',
+    plane: 'node', roles: ['manager'], write: false, params: nothing, result: v.object({ sealKey: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) }),
+    does: 'the sealing key for a new manager',
   },
+  /** A certificate that a manager signed by itself, perhaps while there was no quorum: written down when there is one. */
+  'member.issued': { plane: 'cluster', roles: ['manager'], write: true, params: v.object({ certificate: Pem }), result: done, does: 'write down a renewed certificate' },
   /** The caller asks to be taken into Raft: as a learner first, a voter when it has caught up. Asked again until `voter`. */
   'member.enter': { plane: 'cluster', roles: ['manager'], write: true, params: v.object({ address: Address }), result: v.object({ voter: v.boolean(), epoch: Count }), does: 'a manager enters Raft' },
   /** A cluster call that reached a manager which does not lead. The original caller's role is checked again at the leader. */

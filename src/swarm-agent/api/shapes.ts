@@ -60,7 +60,7 @@ export const Membership = v.object({
   managers: v.array(ManagerAddress),
   /** Roots to trust, PEM. */
   roots: pem,
-  /** Serial numbers (upper-case hex) that are revoked. */
+  /** Serial numbers (lower-case hex) that are revoked. */
   revoked: v.array(shortText),
   /** What this node shall be; where it differs from what it is, it fetches a certificate of that role. */
   role: NodeRole,
@@ -109,7 +109,6 @@ export const RaftView = v.object({
   commitIndex: count,
   appliedIndex: count,
   lastIndex: count,
-  lastTerm: count,
   logBytes: v.nullable(count),
   snapshotIndex: count,
   snapshotAgeMs: v.nullable(count),
@@ -199,8 +198,9 @@ export type LastKnown = v.InferOutput<typeof LastKnown>;
 
 export const CertificateRow = v.object({
   serial: shortText,
-  role: CertificateRole,
-  name: shortText,
+  role: v.nullable(CertificateRole),
+  /** Operator or machine name, or the node's; null where only the serial was ever known. */
+  name: v.nullable(shortText),
   nodeId: v.nullable(Id),
   notAfter: time,
   revokedAt: v.nullable(time),

@@ -2,7 +2,8 @@
 import type { RaftStatus } from '../raft/types.ts';
 import type { NodeRecord } from '../store/records.ts';
 import type { ClusterState } from '../store/state.ts';
-import type { ManagerAddress, ManagerRow, Membership, NodeRow, SwarmStatus } from './shapes.ts';
+import type { CommonMembership } from '../session/digest.ts';
+import type { ManagerAddress, ManagerRow, NodeRow, SwarmStatus } from './shapes.ts';
 
 /** What one manager sees. Only the leader hears the others: elsewhere `alive` knows of itself alone. */
 export interface Sight {
@@ -115,11 +116,11 @@ export function managerAddresses(state: ClusterState, raft: RaftStatus): Manager
     .map(({ id, address }) => ({ id, name: state.tables.nodes.get(id)?.name ?? id, address }));
 }
 
-/** What `node` shall know of the cluster. */
-export function membershipFor(state: ClusterState, raft: RaftStatus, epoch: number, role: 'manager' | 'worker', now: number): Membership {
+/** What every node shall know of the cluster, whoever it is. */
+export function commonMembership(state: ClusterState, raft: RaftStatus, epoch: number, now: number): CommonMembership {
   const { authority, nodes } = state.tables;
   return {
     version: state.index, managers: managerAddresses(state, raft), roots: (authority?.roots ?? []).join(''), revoked: state.revokedSerials(now),
-    role, generation: authority?.generation ?? 1, nodes: nodes.size, epoch,
+    nodes: nodes.size, epoch,
   };
 }

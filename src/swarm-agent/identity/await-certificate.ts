@@ -7,7 +7,7 @@
  */
 import { createPrivateKey } from 'node:crypto';
 import { closeSync, constants, mkdirSync, openSync, watch, writeSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 import { createCsr, newKey } from '../../certs/csr.ts';
 import { type AgentFiles, readText, writeText } from './files.ts';
@@ -46,7 +46,14 @@ export async function awaitCertificate(files: AgentFiles, signal: AbortSignal): 
       else told ||= tellBootstrap(files, request);
     };
     // The pipe comes into one folder, the certificate into the other; a second's look beside the watch covers file systems without one.
-    const watches = [dirname(enrolPipe(files)), paths.pki].map((folder) => watch(folder, look));
+    const watches = [
+      watch(dirname(enrolPipe(files)), (_event, name) => {
+        // Another conversation has made its own pipe: it has not heard the request yet.
+        if (name === basename(enrolPipe(files))) told = false;
+        look();
+      }),
+      watch(paths.pki, look),
+    ];
     const timer = setInterval(look, 1000);
     const onAbort = (): void => end(() => reject(signal.reason as Error));
     const end = (settle: () => void): void => {

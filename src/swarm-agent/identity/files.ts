@@ -7,13 +7,12 @@ import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 
 import { BeltError } from '../../errors.ts';
-import { Id, Membership, NodeRole } from '../api/shapes.ts';
+import { Id, Membership } from '../api/shapes.ts';
 import { parseAgentConfig, type AgentConfig } from './config.ts';
 
 const NodeFile = v.object({
   version: v.literal(1),
   id: Id,
-  role: NodeRole,
   membership: Membership,
   /** The generation of the root that signed the node's certificate. */
   generation: v.number(),
@@ -140,6 +139,15 @@ export class AgentFiles {
     const outcome = v.safeParse(SealFile, text.trim());
     if (!outcome.success) throw new BeltError('state_damaged', `${this.paths.sealKey} is damaged`, { next: 'belt swarm demote this manager and promote it again' });
     return outcome.output;
+  }
+
+  saveSealKey(hex: string): void {
+    writeText(this.paths.sealKey, `${hex}\n`);
+  }
+
+  /** The CA key that `install-ca` brought; it is there until `node.init` has put it into the state, sealed. */
+  caKey(): string | null {
+    return readText(this.paths.caKey);
   }
 
   remove(path: string): void {

@@ -35,6 +35,8 @@ export class WorkerSession {
   #lastError: string | null = null;
   #reopen = false;
   #heard = 0;
+  /** The number notes of the open session go under. */
+  #session = 0;
 
   constructor(options: WorkerSessionOptions) {
     this.#options = options;
@@ -101,6 +103,7 @@ export class WorkerSession {
     this.#client = client;
     const ended = new Promise<BeltError>((resolve) => client.onClose(resolve));
     const id = client.nextId;
+    this.#session = id;
     try {
       const { leader } = await client.call('member.session', self(), { timeoutMs: 5000, onEvent: (body) => this.#take(body) });
       if (leader !== null && leader.id !== manager.id) {
@@ -127,7 +130,7 @@ export class WorkerSession {
     let cancel = (): void => undefined;
     const again = (): void => {
       if (clock.monotonic() - this.#heard > LIVENESS.silentMs) return client.close();
-      client.note(id, {});
+      client.note(id, { version: this.#options.self().membershipVersion });
       cancel = clock.after(LIVENESS.beatMs, again);
     };
     cancel = clock.after(LIVENESS.beatMs, again);
@@ -138,7 +141,10 @@ export class WorkerSession {
     this.#heard = this.#options.clock.monotonic();
     const event = v.safeParse(Event, body);
     if (!event.success) return;
-    if (event.output.membership !== undefined) this.#options.onMembership(event.output.membership);
+    if (event.output.membership !== undefined) {
+      this.#options.onMembership(event.output.membership);
+      this.#client?.note(this.#session, { version: this.#options.self().membershipVersion });
+    }
     if (event.output.leader != null) this.#next = event.output.leader;
   }
 }

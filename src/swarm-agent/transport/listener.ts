@@ -20,6 +20,8 @@ export interface ListenerHandlers {
   readonly join: (socket: TLSSocket) => void;
   /** A connection that was turned away, for the log. */
   readonly refused?: (address: string, error: BeltError) => void;
+  /** Tells a caller of `belt/1` why it is turned away, and ends the socket. Without it the socket is cut. */
+  readonly explain?: (socket: TLSSocket, error: BeltError) => void;
 }
 
 export interface ListenerOptions {
@@ -89,9 +91,11 @@ function accept(socket: TLSSocket, { identify, handlers }: ListenerOptions): voi
     if (peer.role !== 'manager') throw new BeltError('forbidden', `${peer.name} is no manager and may not speak ${ALPN.raft}`);
     handlers.raft(socket, peer);
   } catch (error) {
-    handlers.refused?.(socket.remoteAddress ?? '?', asBeltError(error, 'certificate'));
+    const refusal = asBeltError(error, 'certificate');
+    handlers.refused?.(socket.remoteAddress ?? '?', refusal);
     socket.on('error', () => undefined);
-    socket.destroy();
+    if (handlers.explain !== undefined && socket.alpnProtocol === ALPN.call) handlers.explain(socket, refusal);
+    else socket.destroy();
   }
 }
 

@@ -1,0 +1,147 @@
+/** The node plane: what the agent that is asked answers itself, quorum or not. */
+import type { Agent } from '../agent.ts';
+import { caDigest, parseToken } from '../../certs/join-token.ts';
+import { BeltError } from '../../errors.ts';
+import { initCluster, newNonce } from '../founding.ts';
+import { makeCsr } from '../identity/certificates.ts';
+import { askToJoin } from '../identity/joining.ts';
+import type { CallResult, CheckedParams } from './calls.ts';
+import { metricsText } from './metrics.ts';
+import type { CallContext, Handlers } from './server.ts';
+import type { Facts, Health, LastKnown } from './shapes.ts';
+
+/** Handlers of the node plane, and of what members ask each other without a quorum. */
+export function nodeHandlers(agent: Agent): Partial<Handlers> {
+  return {
+    'node.facts': () => factsOf(agent),
+    'node.health': () => Promise.resolve(healthOf(agent)),
+    'node.metrics': () => Promise.resolve({ text: metricsText(agent) }),
+    'node.logs': ({ lines }) => Promise.resolve({ lines: agent.ports.logTail(lines) }),
+    'node.cluster': () => Promise.resolve(lastKnown(agent)),
+    'node.reload': () => {
+      agent.identity.reload();
+      return agent.takeRole().then(() => ({ changed: true }));
+    },
+    'node.renew': () => agent.renewer.renew().then(() => ({ notAfter: new Date(agent.identity.certificate.notAfter).toISOString() })),
+    'node.init': () => agent.exclusively(() => initCluster(agent)),
+    'node.join': (params, context) => join(agent, params, context),
+    'node.rejoin': (params, context) => rejoin(agent, params, context),
+    'node.leave': () => agent.exclusively(() => leave(agent)),
+    'node.reform': (params, context) => reform(agent, params, context),
+    'member.renew': async ({ csr }, { caller }) => needManager(agent).enrolment.renew(csr, caller),
+    'member.membership': async (_params, { caller }) => {
+      const membership = needManager(agent).membershipOf(caller.name);
+      if (membership === null) throw new BeltError('certificate', `node ${caller.name} is not known here`, { retryable: true });
+      return membership;
+    },
+    'member.keys': async (_params, { caller }) => {
+      const sealKey = agent.ports.files.sealKey();
+      if (needManager(agent).group.state.tables.nodes.get(caller.name)?.role !== 'manager') throw new BeltError('forbidden', `node ${caller.name} is no manager here yet`, { retryable: true });
+      if (sealKey === null) throw new BeltError('failed', 'this manager has no sealing key', { retryable: true });
+      return { sealKey };
+    },
+  };
+}
+
+function needManager(agent: Agent): NonNullable<Agent['manager']> {
+  if (agent.manager === null) throw new BeltError('unreachable', `${agent.identity.config.machine} is no manager now`, { machine: agent.identity.config.machine, retryable: true });
+  return agent.manager;
+}
+
+async function factsOf(agent: Agent): Promise<Facts> {
+  const { identity, ports, startedAt } = agent;
+  const { config, certificate } = identity;
+  const engine = await ports.engine.info(AbortSignal.timeout(2000)).catch(() => null);
+  return {
+    ...ports.machineFacts(), machine: config.machine, clusterId: config.clusterId, nodeId: identity.node?.id ?? null, role: identity.role,
+    address: config.address, datacenter: config.datacenter, agentVersion: ports.version, startedAt: new Date(startedAt).toISOString(),
+    engine: ports.engine.kind, engineVersion: engine?.version ?? null,
+    certificate: {
+      serial: certificate.serial, role: certificate.role,
+      notBefore: new Date(certificate.notBefore).toISOString(), notAfter: new Date(certificate.notAfter).toISOString(),
+    },
+  };
+}
+
+function healthOf(agent: Agent): Health {
+  const { identity, manager, session, renewer } = agent;
+  const current = session?.current() ?? null;
+  const problems = [agent.trouble, renewer.problem, session?.problem() ?? null].filter((problem): problem is string => problem !== null);
+  if (identity.certificate.notAfter < agent.ports.clock.now()) problems.push('the certificate has run out');
+  if (manager !== null && manager.group.status().leader === null) problems.push('the managers have no leader');
+  return {
+    machine: identity.config.machine, nodeId: identity.node?.id ?? null, role: identity.role, raft: manager?.view() ?? null,
+    session: current, certificateExpires: new Date(identity.certificate.notAfter).toISOString(), problems: [...new Set(problems)],
+  };
+}
+
+function lastKnown(agent: Agent): LastKnown {
+  if (agent.manager !== null) return agent.manager.lastKnown();
+  return { asOf: null, nodes: [], managers: [...agent.identity.managers], revoked: [...agent.identity.revoked] };
+}
+
+async function join(agent: Agent, { managers, token: text }: CheckedParams<'node.join'>, { deadline }: CallContext): Promise<CallResult<'node.join'>> {
+  const { identity, ports } = agent;
+  const token = parseToken(text);
+  const already = identity.role !== 'machine';
+  if (already) {
+    const { machine } = identity.config;
+    if (!identity.roots.some((root) => caDigest(root) === token.caDigest)) throw new BeltError('refused', `${machine} is a node of another cluster than the token’s`, { machine, next: `belt swarm leave ${machine} first` });
+  } else {
+    await agent.exclusively(async () => {
+      if (identity.role !== 'machine') return;
+      const { config } = identity;
+      const { machine: name, address, datacenter, publicIpv4, privateIpv4, driver, region, size } = config;
+      const request = {
+        token: text, csr: makeCsr(identity.key, name), nonce: ports.files.joinNonce(newNonce), name, address, datacenter, publicIpv4, privateIpv4, driver, region, size,
+        agentVersion: ports.version, engine: ports.engine.kind,
+      };
+      const joined = await askToJoin({ managers, request, timeoutMs: Math.max(1, Math.floor(deadline - ports.clock.monotonic())) });
+      identity.become(joined.certificate, joined.membership);
+      await agent.playRole();
+    });
+  }
+  await agent.settled(deadline - 200);
+  return { id: identity.certificate.name, role: identity.role === 'manager' ? 'manager' : 'worker', already };
+}
+
+/** The operator says where the cluster goes on: a manager throws its Raft state away for that, a worker only looks there too. */
+async function rejoin(agent: Agent, { managers }: CheckedParams<'node.rejoin'>, { deadline }: CallContext): Promise<CallResult<'node.rejoin'>> {
+  const { identity, peers } = agent;
+  if (identity.role === 'machine') throw new BeltError('refused', `${identity.config.machine} is no node yet`, { machine: identity.config.machine, next: 'belt swarm join' });
+  agent.hint(managers);
+  const membership = await peers.any(agent.managers(), 'member.membership', {}, { timeoutMs: 5000 });
+  const own = agent.manager?.group;
+  if (identity.role === 'manager' && own !== undefined && membership.epoch > own.epoch) await agent.enterAnew(membership.epoch);
+  agent.learn(membership);
+  await agent.settled(deadline - 200);
+  return { id: identity.certificate.name, role: identity.role === 'manager' ? 'manager' : 'worker' };
+}
+
+async function leave(agent: Agent): Promise<{ changed: boolean }> {
+  if (agent.identity.role === 'machine') return { changed: false };
+  await agent.endRole();
+  agent.ports.files.wipeManager();
+  agent.identity.leave();
+  return { changed: true };
+}
+
+/** Goes on alone. The answer waits until this manager leads the reformed group, for it is then that the others may come. */
+async function reform(agent: Agent, { epoch }: CheckedParams<'node.reform'>, { deadline }: CallContext): Promise<CallResult<'node.reform'>> {
+  const { identity, ports } = agent;
+  const { machine } = identity.config;
+  if (identity.role !== 'manager') throw new BeltError('refused', `${machine} is no manager: it has no state to go on with`, { machine, next: 'belt swarm rebuild --from a manager' });
+  const view = agent.manager?.view();
+  const alone = view?.members.length === 1 && view.epoch === epoch;
+  if (!alone && view !== undefined && epoch !== view.epoch + 1 && epoch !== view.epoch) throw new BeltError('refused', `${machine} is at epoch ${view.epoch}: the next is ${view.epoch + 1}, not ${epoch}`, { machine, next: 'belt swarm rebuild' });
+  if (view?.epoch === epoch && !alone) throw new BeltError('refused', `${machine} was reformed to epoch ${epoch} already and has taken in other managers since`, { machine, next: 'belt swarm status' });
+  if (!alone) {
+    await agent.exclusively(async () => {
+      await agent.endRole();
+      await ports.reformGroup({ folder: ports.files.paths.raft, id: identity.certificate.name, address: identity.config.address, epoch });
+      await agent.playRole();
+    });
+  }
+  await agent.settled(deadline - 200);
+  return { changed: !alone, raft: needManager(agent).view() };
+}

@@ -1,0 +1,41 @@
+/** The port through which an agent runs its Raft member: `member/` on disk and over TLS in the daemon, in memory in some tests. */
+import type { TLSSocket } from 'node:tls';
+
+import type { Group } from './api/group.ts';
+import type { Log } from './ports.ts';
+import type { Credentials, Identify, PeerIdentity } from './transport/identity.ts';
+
+export interface GroupOptions {
+  /** The cluster's id: members of another one are refused. */
+  readonly cluster: string;
+  readonly id: string;
+  /** `host:port` where the others reach it. */
+  readonly address: string;
+  /** Its files. */
+  readonly folder: string;
+  /** The first manager of a new cluster: it is the only voter. Else it waits to be taken in. */
+  readonly founding: boolean;
+  readonly credentials: () => Credentials;
+  readonly identify: Identify;
+  readonly log: Log;
+  /** Role, leader, membership or state have changed. */
+  readonly onChange: () => void;
+  /** It cannot go on (damaged log, failing disk, newer cluster): it is stopped. */
+  readonly onFailure: (error: Error) => void;
+}
+
+export interface RunningGroup extends Group {
+  /** Takes over a connection of another manager. */
+  accept(socket: TLSSocket, peer: PeerIdentity): void;
+  /** Key, certificate or roots have changed: connections are made anew. */
+  renewed(): void;
+  /** Ends connections that were opened with a certificate of one of these serials. */
+  cut(revoked: ReadonlySet<string>): void;
+  /** Hands leadership over where it has it, then stops. */
+  stop(): Promise<void>;
+}
+
+export type StartGroup = (options: GroupOptions) => Promise<RunningGroup>;
+
+/** Makes the stopped member in `folder` the only voter of the next epoch, keeping its state and log. Returns the epoch. A repeat with the same epoch changes nothing. */
+export type ReformGroup = (options: { readonly folder: string; readonly id: string; readonly address: string; readonly epoch: number }) => Promise<void>;

@@ -1,0 +1,173 @@
+/** The manager's Raft member as the daemon runs it: `member/` on a real folder, over the agents' own TLS. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
+import * as v from 'valibot';
+
+import { BeltError, asBeltError } from '../errors.ts';
+import type { GroupOptions, ReformGroup, RunningGroup } from './group-port.ts';
+import { readText, writeText } from './identity/files.ts';
+import { NodeDisk } from './log/node-disk.ts';
+import { RaftLog } from './log/raft-log.ts';
+import { SnapshotStore } from './log/snapshots.ts';
+import { Member, type Network } from './member/member.ts';
+import type { Clock, Random } from './ports.ts';
+import { decodeMembership, encodeMembership } from './raft/membership.ts';
+import type { Membership, Message } from './raft/types.ts';
+import { dial } from './transport/dial.ts';
+import type { PeerIdentity } from './transport/identity.ts';
+import { PeerLinks } from './transport/peer-links.ts';
+
+/** Milliseconds between the connections that are made anew after a renewal: never all at once. */
+const RENEW_STEP_MS = 200;
+
+const EpochFile = v.object({ epoch: v.pipe(v.number(), v.integer(), v.minValue(0)) });
+
+/** The epoch of the group in `folder`; 0 before the first reform. */
+export function readEpoch(folder: string): number {
+  const text = readText(join(folder, 'epoch.json'));
+  if (text === null) return 0;
+  try {
+    return v.parse(EpochFile, JSON.parse(text)).epoch;
+  } catch (error) {
+    throw new BeltError('log_corrupt', `${join(folder, 'epoch.json')} is damaged`, { cause: error, next: 'belt swarm demote this manager and promote it again' });
+  }
+}
+
+/** Written before a member of a reformed group starts for the first time. */
+export function writeEpoch(folder: string, epoch: number): void {
+  writeText(join(folder, 'epoch.json'), JSON.stringify({ epoch }));
+}
+
+/** Starts members. Throws what `Member` throws: `log_corrupt`, `disk`, `state_newer`. */
+export function groupStarter(clock: Clock, random: Random): (options: GroupOptions) => Promise<RunningGroup> {
+  return (options) => Promise.resolve(start(options, clock, random));
+}
+
+function start(options: GroupOptions, clock: Clock, random: Random): RunningGroup {
+  mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+  const epoch = readEpoch(options.folder);
+  const net = network(options, epoch, clock, random);
+  const disk = new NodeDisk(join(options.folder, 'log'));
+  const alone: Membership = { members: [{ id: options.id, voter: true, address: options.address }] };
+  const member = new Member({
+    id: options.id, epoch, disk, clock, random, network: net.connect, ...(options.founding ? { founding: alone } : {}),
+    events: {
+      onRole: ({ role, term, leader }) => {
+        options.log(`raft: ${role} in term ${term}, leader ${leader ?? 'unknown'}`);
+        options.onChange();
+      },
+      onApplied: options.onChange, onRestored: options.onChange, onMembership: options.onChange,
+      onFailed: options.onFailure,
+    },
+  });
+  return {
+    id: options.id, epoch,
+    get state() {
+      return member.state;
+    },
+    status: () => member.status(),
+    disk: () => member.disk(),
+    write: (id, change) => member.write(id, change),
+    read: () => member.read(),
+    change: (change) => member.change(change),
+    transfer: (target) => member.transfer(target),
+    accept: net.accept,
+    renewed: net.renewed,
+    cut: net.cut,
+    stop: async () => {
+      await member.stop();
+      disk.close();
+    },
+  };
+}
+
+interface MemberNetwork {
+  readonly connect: (receive: (messages: readonly Message[]) => void) => Network;
+  readonly accept: (socket: TLSSocket, peer: PeerIdentity) => void;
+  readonly renewed: () => void;
+  readonly cut: (revoked: ReadonlySet<string>) => void;
+}
+
+/** The links to the other managers: dialed with the certificate in force, never used longer than either certificate lasts. */
+function network(options: GroupOptions, epoch: number, clock: Clock, random: Random): MemberNetwork {
+  const dialed = new Set<TLSSocket>();
+  const accepted = new Map<TLSSocket, string>();
+  let links: PeerLinks | null = null;
+  const bound = (socket: TLSSocket): void => {
+    const expires = socket.getPeerX509Certificate()?.validToDate.getTime() ?? 0;
+    const cancel = clock.after(expires - clock.now(), () => socket.destroy());
+    socket.once('close', cancel);
+  };
+  const connect: MemberNetwork['connect'] = (receive) => {
+    const cluster = options.cluster;
+    const open = new PeerLinks({
+      self: options.id, group: `${cluster}/${epoch}`, random, onMessages: receive,
+      onLink: ({ id, address }, error) => {
+        if (error === null) options.log(`raft: connected to ${id} (${address})`);
+      },
+      dial: async ({ id, address }) => {
+        const { socket } = await dial({ address, protocol: 'raft', credentials: options.credentials(), identify: options.identify, expect: id });
+        dialed.add(socket);
+        socket.once('close', () => dialed.delete(socket));
+        bound(socket);
+        return socket;
+      },
+    });
+    links = open;
+    return { send: (messages) => open.send(messages), setPeers: (members) => open.setPeers(members), close: () => open.close() };
+  };
+  return {
+    connect,
+    accept: (socket, peer) => {
+      bound(socket);
+      accepted.set(socket, peer.serial);
+      socket.once('close', () => accepted.delete(socket));
+      if (links === null) socket.destroy();
+      else links.accept(socket, peer.name);
+    },
+    cut: (revoked) => {
+      for (const [socket, serial] of accepted) if (revoked.has(serial)) socket.destroy();
+    },
+    renewed: () => {
+      let wait = 0;
+      for (const socket of dialed) clock.after((wait += RENEW_STEP_MS), () => socket.destroy());
+    },
+  };
+}
+
+/**
+ * Reforms the group on a stopped member's disk. The epoch is raised first: from then on this member and those it left do not talk, whatever
+ * happens. Then the log is given a last entry with the new membership, which is in force as soon as it is there (thesis, 4.1), so the member is
+ * elected by itself and commits all its log holds: what was acknowledged, and perhaps what was under way.
+ */
+export const reformGroup: ReformGroup = async ({ folder, id, address, epoch }) => {
+  const known = readEpoch(folder);
+  if (known > epoch) throw new BeltError('refused', `this manager is at epoch ${known} already, past ${epoch}`, { next: 'belt swarm status' });
+  if (known < epoch) writeEpoch(folder, epoch);
+  const disk = new NodeDisk(join(folder, 'log'));
+  try {
+    await appendMembership(disk, { members: [{ id, voter: true, address }] });
+  } finally {
+    disk.close();
+  }
+};
+
+async function appendMembership(disk: NodeDisk, wanted: Membership): Promise<void> {
+  const done = Promise.withResolvers<void>();
+  const { log, vote, entries, reset } = RaftLog.open({ disk, onDurable: () => done.resolve(), onFailed: (error) => done.reject(error) });
+  const { newest } = new SnapshotStore(disk);
+  try {
+    const last = [entries.at(-1), newest, reset].reduce<{ index: number; term: number }>((a, b) => (b != null && b.index > a.index ? b : a), { index: 0, term: 0 });
+    const current = entries.findLast(({ kind }) => kind === 'membership');
+    const membership = current === undefined ? newest?.membership : decodeMembership(current.data);
+    if (membership !== undefined && JSON.stringify(membership) === JSON.stringify(wanted)) return;
+    const term = Math.max(vote.term, last.term) + 1;
+    log.append({ seq: 0, vote: { term, votedFor: null }, reset: null, entries: [{ index: last.index + 1, term, kind: 'membership', data: encodeMembership(wanted) }] });
+    await done.promise;
+  } catch (error) {
+    throw asBeltError(error, 'disk');
+  } finally {
+    log.close();
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * The agent's program, `belt-agent.mjs`:
+ *
+ *     run            the daemon (until SIGTERM; SIGHUP reads key and certificate anew)
+ *     csr            makes the key if there is none, prints a certificate request: the key never leaves the machine
+ *     install-cert   reads {certificate, roots} (JSON, PEM inside) on stdin and puts it in force
+ *     install-ca     reads {certificate, key} on stdin: the CA of a first manager, before `node.init`
+ *     facts          what the machine is, as JSON
+ *
+ * `--root DIR` stands before all paths (the machine's folder on `local`).
+ */
+import { createPrivateKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { arch, cpus, hostname, platform, release, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+import * as v from 'valibot';
+
+import { loadAuthority, readPem } from '../certs/authority.ts';
+import { createCsr, newKey } from '../certs/csr.ts';
+import { factsOf, splitPem } from '../certs/identity.ts';
+import { LIFETIME_MS } from '../certs/profiles.ts';
+import { BeltError, EXIT, asBeltError } from '../errors.ts';
+import { Agent } from './agent.ts';
+import { noEngine } from './engine/none.ts';
+import { groupStarter, reformGroup } from './group.ts';
+import { awaitCertificate, tellBootstrap } from './identity/await-certificate.ts';
+import { AgentFiles, readText, writeText } from './identity/files.ts';
+import { LogBuffer } from './log-buffer.ts';
+import { systemClock } from './ports.ts';
+
+declare const BELT_VERSION: string | undefined;
+
+const Installed = v.object({ certificate: v.string(), roots: v.string() });
+const InstalledCa = v.object({ certificate: v.string(), key: v.string() });
+
+/** This release; from sources the one of package.json. */
+function version(): string {
+  if (typeof BELT_VERSION === 'string') return BELT_VERSION;
+  return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+}
+
+function machineFacts() {
+  const os = /^PRETTY_NAME="?([^"\n]*)/m.exec(readText('/etc/os-release') ?? '')?.[1] ?? platform();
+  return {
+    hostname: hostname(), os, kernel: release(), arch: arch(), cpus: cpus().length, memoryMb: Math.floor(totalmem() / 1_048_576), pid: process.pid, nodeVersion: process.version,
+  };
+}
+
+function csr(files: AgentFiles): string {
+  let pem = readText(files.paths.key);
+  if (pem === null) {
+    pem = newKey().pem;
+    writeText(files.paths.key, pem);
+  }
+  return createCsr(createPrivateKey(pem), hostname());
+}
+
+/** Takes the certificate when it is for our key. A machine's own certificate is kept for the day it leaves the swarm. */
+function installCert(files: AgentFiles, text: string): string {
+  const { certificate, roots } = stdin(Installed, text);
+  const key = readText(files.paths.key);
+  const x509 = readPem(certificate);
+  if (key === null || !x509.checkPrivateKey(createPrivateKey(key))) throw new BeltError('certificate', 'the certificate is not for the key of this machine', { next: 'belt bootstrap asks for a new request' });
+  if (splitPem(roots).length === 0) throw new BeltError('certificate', 'no root came with the certificate');
+  writeText(files.paths.roots, roots);
+  if (factsOf(x509).role === 'machine') writeText(files.paths.machineCert, certificate);
+  writeText(files.paths.cert, certificate);
+  signalDaemon(files);
+  return factsOf(x509).name;
+}
+
+function installCa(files: AgentFiles, text: string): void {
+  const { certificate, key } = stdin(InstalledCa, text);
+  loadAuthority(certificate, key);
+  if (!splitPem(readText(files.paths.roots) ?? '').some((root) => root.trim() === certificate.trim())) throw new BeltError('certificate', 'the CA is not the one this machine trusts', { next: 'belt bootstrap' });
+  writeText(files.paths.caKey, key);
+}
+
+/** The daemon takes new files at once where it runs; else at its start. */
+function signalDaemon(files: AgentFiles): void {
+  const [pid, started] = (readText(files.paths.pid) ?? '').trim().split(' ');
+  if (pid === undefined || started === undefined || startTime(Number(pid)) !== started) return;
+  process.kill(Number(pid), 'SIGHUP');
+}
+
+/** When a process began, in clock ticks since boot; null where it is gone. With it a pid that was given out again is not taken for ours. */
+function startTime(pid: number): string | null {
+  const stat = Number.isInteger(pid) && pid > 1 ? readText(`/proc/${pid}/stat`) : null;
+  return stat === null ? null : (stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null);
+}
+
+function stdin<S extends v.GenericSchema>(schema: S, text: string): v.InferOutput<S> {
+  try {
+    return v.parse(schema, JSON.parse(text));
+  } catch (error) {
+    throw new BeltError('bad_request', 'what came on stdin is not what this command reads', { cause: error });
+  }
+}
+
+async function run(files: AgentFiles): Promise<void> {
+  const log = new LogBuffer((line) => process.stdout.write(`${line}\n`), () => new Date());
+  const clock = systemClock;
+  writeText(files.paths.pid, `${process.pid} ${startTime(process.pid) ?? ''}\n`);
+  await awaitCertificate(files, new AbortController().signal);
+  const agent = await Agent.start({
+    files, clock, random: Math.random, log: (line) => log.add(line), logTail: (lines) => log.tail(lines),
+    engine: noEngine(files.config().machine), startGroup: groupStarter(clock, Math.random), reformGroup,
+    version: version(), machineFacts, lifetimeMs: lifetime(),
+  });
+  log.add(`belt-agent ${version()} of ${agent.identity.config.machine} on port ${agent.port}`);
+  tellBootstrap(files, 'ready');
+  process.on('SIGHUP', () => {
+    log.add('SIGHUP: reading key and certificate');
+    agent.identity.reload();
+    void agent.takeRole().then(() => tellBootstrap(files, 'ready'));
+  });
+  const stop = (signal: string): void => {
+    log.add(`${signal}: stopping`);
+    files.remove(files.paths.pid);
+    void agent.stop().then(() => process.exit(0));
+  };
+  process.once('SIGTERM', () => stop('SIGTERM'));
+  process.once('SIGINT', () => stop('SIGINT'));
+}
+
+/** `BELT_CERT_LIFETIME`: seconds, for drills; certificates of nodes live 30 days. */
+function lifetime(): number {
+  const seconds = Number(process.env['BELT_CERT_LIFETIME'] ?? Number.NaN);
+  return Number.isFinite(seconds) && seconds >= 2 ? seconds * 1000 : LIFETIME_MS.worker;
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({ options: { root: { type: 'string', default: '/' } }, allowPositionals: true });
+  const files = new AgentFiles(values.root === '/' ? '' : values.root);
+  const read = (): string => readFileSync(0, 'utf8');
+  switch (positionals[0]) {
+    case 'run': return run(files);
+    case 'csr': return void process.stdout.write(csr(files));
+    case 'install-cert': return void process.stdout.write(`${JSON.stringify({ installed: installCert(files, read()) })}\n`);
+    case 'install-ca': {
+      installCa(files, read());
+      return void process.stdout.write(`${JSON.stringify({ installed: 'ca' })}\n`);
+    }
+    case 'facts': return void process.stdout.write(`${JSON.stringify({ ...machineFacts(), agentVersion: version() })}\n`);
+    case 'version': return void process.stdout.write(`${version()}\n`);
+    default: throw new BeltError('usage', 'belt-agent run | csr | install-cert | install-ca | facts | version [--root DIR]');
+  }
+}
+
+main().catch((error: unknown) => {
+  const failure = asBeltError(error);
+  process.stderr.write(`${JSON.stringify(failure.toJSON())}\n`);
+  process.exit(failure.code === 'failed' ? EXIT.failed : failure.exit);
+});
