@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { verifyCertificate } from '../../src/certs/identity.ts';
 import { isBeltError } from '../../src/errors.ts';
 import { NodeDisk } from '../../src/swarm-agent/log/node-disk.ts';
 import { Member } from '../../src/swarm-agent/member/member.ts';
@@ -13,11 +14,12 @@ import { systemClock } from '../../src/swarm-agent/ports.ts';
 import type { RaftConfig } from '../../src/swarm-agent/raft/types.ts';
 import { dial } from '../../src/swarm-agent/transport/dial.ts';
 import { FRAME_LIMITS, FrameDecoder, encodeFrame } from '../../src/swarm-agent/transport/frames.ts';
-import type { Credentials, Identify, PeerIdentity } from '../../src/swarm-agent/transport/identity.ts';
+import type { Credentials, Identify } from '../../src/swarm-agent/transport/identity.ts';
 import { listen } from '../../src/swarm-agent/transport/listener.ts';
 import { PeerLinks, type Peer } from '../../src/swarm-agent/transport/peer-links.ts';
 import type { Change } from '../../src/swarm-agent/store/commands.ts';
 import type { SealedText } from '../../src/swarm-agent/store/records.ts';
+import { BENCH_CLUSTER } from './pki.ts';
 import { FRAME, decodePut, encodeDone, type MemberReport, type Put, type WriteOutcome } from './wire.ts';
 
 export interface MemberProcessOptions {
@@ -36,10 +38,7 @@ const { id, members, pki } = options;
 const own = members.find((peer) => peer.id === id)!;
 const [host, port] = [own.address.split(':')[0]!, Number(own.address.split(':')[1])];
 
-const identify: Identify = (certificate): PeerIdentity => {
-  const [, cluster, role, name] = /URI:belt:\/\/([^/]+)\/([^/]+)\/([^,]+)/.exec(certificate.subjectAltName ?? '')!;
-  return { cluster: cluster!, role: role as PeerIdentity['role'], name: name!, serial: certificate.serialNumber };
-};
+const identify: Identify = (certificate) => verifyCertificate(certificate, { nowMs: Date.now(), roots: [readFileSync(join(pki!, 'ca.crt'), 'utf8')], cluster: BENCH_CLUSTER });
 
 function credentials(folder: string): Credentials {
   const read = (name: string): string => readFileSync(join(folder, name), 'utf8');

@@ -12,7 +12,7 @@ export interface PeerIdentity {
   readonly role: PeerRole;
   /** Node id, machine name or operator name. */
   readonly name: string;
-  /** The certificate's serial number, upper-case hex as `X509Certificate.serialNumber` gives it. */
+  /** The certificate's serial number, lower-case hex. */
   readonly serial: string;
 }
 

@@ -51,7 +51,7 @@ function variableBytes(message: Message, metas: Buffer[]): number {
   if (message.type === 'snapshot') {
     const meta = Buffer.from(JSON.stringify(message.meta));
     metas.push(meta);
-    return 4 + meta.length + message.data.length;
+    return meta.length + message.data.length;
   }
   return message.type === 'snapshot-reply' ? 2 + Buffer.byteLength(message.digest) : 0;
 }
