@@ -12,7 +12,7 @@ import { SimMember } from './member.ts';
 import type { RunnerMistakes } from './member.ts';
 import { ModelStorage } from './model-storage.ts';
 import type { StorageMistakes } from './model-storage.ts';
-import { unleash } from './nemesis.ts';
+import { changeSomething, unleash } from './nemesis.ts';
 import { Network } from './network.ts';
 import { Random } from './random.ts';
 import type { DiskFaults } from './storage.ts';
@@ -47,10 +47,13 @@ export interface RunResult {
 const TROUBLE_MS = [3_000, 5_000, 20_000] as const;
 const RECOVERY_MS = 30_000;
 
+/** Hasty members collide in elections much more often than those with the default timeouts. */
+const PACES = [{ heartbeatMsMin: 8, electionMsMin: 25 }, { heartbeatMsMin: 20, electionMsMin: 60 }, { heartbeatMsMin: 50, electionMsMin: 150 }] as const;
+
 /** Limits so small that every path is taken within a few hundred entries. */
 function drawConfig(random: Random, slowNetwork: boolean): RaftConfig {
   return {
-    ...checkConfig({ electionMsMin: 150, electionMsMax: slowNetwork ? 3_000 : 2_000 }),
+    ...checkConfig({ ...random.pick(PACES), electionMsMax: slowNetwork ? 3_000 : 2_000 }),
     // Below what anybody would configure: an append of one entry or two makes histories that large appends hide.
     appendBytesMax: random.pick([1, 16, 1024]),
     entryBytesMax: 1024,
@@ -77,11 +80,13 @@ export class Simulation {
   private calm = false;
   /** Chance that a member crashes on the heels of a promise. */
   private readonly treachery: number;
+  private readonly eagerness: number;
 
   constructor(options: RunOptions) {
     this.options = options;
     const random = (this.random = new Random(options.seed, 'run'));
     this.treachery = random.pick([0, 0, 0.002, 0.01]);
+    this.eagerness = random.pick([0, 0, 0.5, 1]);
     const slow = random.chance(0.15);
     const longest = slow ? random.between(20, 60) : random.between(1, 8);
     const faults = {
@@ -100,6 +105,7 @@ export class Simulation {
     const founding = foundingState({ members: ids.slice(0, founders).map((id) => ({ id, voter: true, address: `${id}:1` })) });
     const { mistakes = {}, seed } = this.options;
     const longestSync = this.random.between(0.5, 6);
+    const applyMs = this.random.pick([0, 0, 0, 1, 15]);
     for (const [at, id] of ids.entries()) {
       const state = at < founders ? founding : EMPTY_STATE;
       const disk: DiskFaults = { syncMs: [0.2, longestSync], slowness: 1, failing: 0 };
@@ -108,6 +114,8 @@ export class Simulation {
         id, config, disk, storage, node: mistakes.node ?? RaftNode, events: this.events, random: new Random(seed, id), checker: this.checker, mistakes: mistakes.runner ?? {},
         send: (message) => this.send(message),
         trace: (who, what) => this.trace(who, what),
+        applyMs,
+        elected: (member) => this.elected(member),
       }));
     }
   }
@@ -116,10 +124,16 @@ export class Simulation {
   private send(message: Message): void {
     this.network.send(message);
     const promises = message.type === 'vote' || message.type === 'append' || ('granted' in message && message.granted) || ('ok' in message && message.ok);
-    if (this.calm || !promises || !this.random.chance(this.treachery)) return;
+    if (this.calm || !promises || !this.random.chance(this.treachery * (message.type.startsWith('append') ? 1 : 20))) return;
     const member = this.members.get(message.from)!;
     this.events.after(this.random.between(0, 3), () => member.crash());
     this.events.after(this.random.exponential(message.type === 'append' ? 200 : 30), () => member.start());
+  }
+
+  /** A new leader may at once be asked to change the membership, before it has committed anything. */
+  private elected(member: SimMember): void {
+    if (this.calm || !this.random.chance(this.eagerness)) return;
+    this.events.after(this.random.between(0, 4), () => changeSomething(this.members, this.random, member));
   }
 
   /** Runs to the end or to the first breach. */

@@ -11,9 +11,9 @@ export interface AppendCall {
   readonly kind: 'append';
   readonly value: number;
   readonly began: number;
-  /** When the answer came; Infinity for an unknown outcome. */
-  readonly ended: number;
-  readonly outcome: Outcome;
+  /** When the answer came; Infinity for an unknown outcome, which is also that of a call without an answer yet. */
+  ended: number;
+  outcome: Outcome;
 }
 export interface ReadCall {
   readonly kind: 'read';

@@ -33,6 +33,10 @@ export interface MemberOptions {
   readonly checker: Checker;
   readonly mistakes: RunnerMistakes;
   readonly send: (message: Message) => void;
+  /** Applying takes up to this long, ms; 0: it is done at once. */
+  readonly applyMs: number;
+  /** Told when the member becomes leader. */
+  readonly elected: (member: SimMember) => void;
   readonly trace: (id: MemberId, what: () => string) => void;
 }
 
@@ -57,6 +61,7 @@ export class SimMember implements StorageListener {
   private timerAt = Infinity;
   private term = 0;
   private draining = false;
+  private toApply: (readonly Entry[])[] = [];
   // The member's own clock: local = base + (now - since) · rate.
   private clock = { base: 0, since: 0, rate: 1 };
 
@@ -100,6 +105,7 @@ export class SimMember implements StorageListener {
     this.node = null;
     this.life += 1;
     this.queue = [];
+    this.toApply = [];
     this.pausedUntil = 0;
     this.options.storage.crash();
     for (const { answer } of this.proposals.values()) answer('unknown');
@@ -210,17 +216,21 @@ export class SimMember implements StorageListener {
     }
     this.term = ready.role?.term ?? this.term;
     for (const event of ready.events) this.options.trace(this.id, () => JSON.stringify(event));
-    if (ready.role?.role === 'leader') checker.elected(this.id, ready.role.term);
+    if (ready.role?.role === 'leader') {
+      checker.elected(this.id, ready.role.term);
+      this.options.elected(this);
+    }
     for (const message of ready.messages) send(message);
     if (ready.snapshotWanted !== null) storage.save(ready.snapshotWanted, this.machine.save());
     if (ready.restore !== null) this.restore(node, ready.restore);
-    if (ready.apply.length > 0) this.apply(node, ready.apply);
+    if (ready.apply.length > 0) this.applySoon(node, ready.apply);
     for (const { id, ok } of ready.reads) this.answerRead(id, ok);
     if (ready.lost !== null) this.lose(ready.lost);
     this.serve(ready);
   }
 
   private restore(node: RaftNode, meta: SnapshotMeta): void {
+    this.toApply = [];
     this.machine.restore(this.options.storage.content(meta));
     this.options.checker.restored(this.id, meta.index, this.machine.hash);
     for (const [index, { answer }] of this.proposals) {
@@ -229,6 +239,19 @@ export class SimMember implements StorageListener {
       answer('unknown');
     }
     node.applied(this.localNow, meta.index);
+  }
+
+  private applySoon(node: RaftNode, entries: readonly Entry[]): void {
+    const { applyMs, random, events } = this.options;
+    if (applyMs === 0) return this.apply(node, entries);
+    this.toApply.push(entries);
+    events.after(random.between(0, applyMs), () => {
+      if (this.node !== node) return;
+      this.input(() => {
+        const next = this.toApply.shift();
+        if (next !== undefined) this.apply(node, next);
+      });
+    });
   }
 
   private apply(node: RaftNode, entries: readonly Entry[]): void {

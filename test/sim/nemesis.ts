@@ -61,23 +61,23 @@ const TROUBLES: Record<string, Trouble> = {
   },
   'clock skew': (world) => someMember(world).setClockRate(world.random.between(0.7, 1.4)),
   transfer: (world) => leaderOr(world).transfer(world.random.chance(0.5) ? null : someMember(world).id),
-  membership: (world) => changeSomething(world),
+  membership: (world) => changeSomething(world.members, world.random, leaderOr(world)),
   'membership again': (world) => {
     // A second change on the heels of the first, at everybody who thinks it leads.
-    for (const member of world.members.values()) for (const _ of [1, 2]) if (member.isLeader) changeSomething(world, member);
+    for (const member of world.members.values()) for (const _ of [1, 2]) if (member.isLeader) changeSomething(world.members, world.random, member);
   },
   'membership behind a partition': (world) => {
     const leader = leaderOr(world);
     const friends = [...world.members.keys()].filter((id) => id === leader.id || world.random.chance(0.3));
     split(world, friends);
-    world.events.after(world.random.between(0, 100), () => changeSomething(world, leader));
+    world.events.after(world.random.between(0, 100), () => changeSomething(world.members, world.random, leader));
   },
 };
 
-function changeSomething(world: World, at = leaderOr(world)): void {
-  const { random } = world;
+/** Asks a member for some change of membership that makes sense there. */
+export function changeSomething(all: ReadonlyMap<MemberId, SimMember>, random: Random, at: SimMember): void {
   const members = at.node?.status(0).membership.members ?? [];
-  const { id } = someMember(world);
+  const id = random.pick([...all.keys()]);
   const known = members.find((member) => member.id === id);
   if (known === undefined) return at.change({ kind: 'add', id, address: `${id}:1` });
   if (!known.voter) return at.change(random.chance(0.9) ? { kind: 'promote', id } : { kind: 'remove', id });

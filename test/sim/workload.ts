@@ -2,7 +2,7 @@
 import type { MemberId } from '../../src/swarm-agent/raft/types.ts';
 import type { Events } from './events.ts';
 import { checkLinearizable } from './linearizability.ts';
-import type { Call } from './linearizability.ts';
+import type { AppendCall, Call, Outcome } from './linearizability.ts';
 import type { SimMember } from './member.ts';
 import type { Random } from './random.ts';
 
@@ -46,10 +46,11 @@ export class Workload {
   /** Appends a new value and calls back with whether it was acknowledged. */
   append(key: number, member: SimMember, done: (ok: boolean) => void): void {
     const value = this.nextValue++;
-    const began = this.events.now;
-    const settle = this.once((outcome: 'acknowledged' | 'refused' | 'unknown', leader: MemberId | null) => {
-      const ended = outcome === 'unknown' ? Infinity : this.events.now;
-      this.note(key, { kind: 'append', value, began, ended, outcome });
+    const call: AppendCall = { kind: 'append', value, began: this.events.now, ended: Infinity, outcome: 'unknown' };
+    this.note(key, call);
+    const settle = this.once((outcome: Outcome, leader: MemberId | null) => {
+      call.outcome = outcome;
+      if (outcome !== 'unknown') call.ended = this.events.now;
       this.counts[outcome] += 1;
       this.leader = outcome === 'acknowledged' ? member.id : leader;
       this.events.after(0, () => done(outcome === 'acknowledged'));

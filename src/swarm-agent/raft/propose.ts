@@ -2,6 +2,7 @@
 import type { Core } from './core.ts';
 import { applyChange, encodeMembership } from './membership.ts';
 import type { Progress } from './progress.ts';
+import { confirmReads } from './reads.ts';
 import type { Entry, MembershipChange, Proposed, Refusal, Refused } from './types.ts';
 
 /** A refusal: nothing was appended. */
@@ -39,7 +40,10 @@ export function changeMembership(core: Core, change: MembershipChange): Proposed
   const membership = applyChange(latest.membership, change);
   if (membership === null) return refused(core, 'no-such-change');
   if (change.kind === 'promote' && !core.rules.mayPromote(hasCaughtUp(core, core.progress.get(change.id)))) return refused(core, 'not-caught-up');
-  return append(core, [{ index: core.log.lastIndex + 1, term: core.term, kind: 'membership', data: encodeMembership(membership) }]);
+  const proposed = append(core, [{ index: core.log.lastIndex + 1, term: core.term, kind: 'membership', data: encodeMembership(membership) }]);
+  // Those who answered the read round already may be a majority of the smaller membership.
+  confirmReads(core);
+  return proposed;
 }
 
 function append(core: Core, entries: readonly Entry[]): Proposed {

@@ -19,12 +19,17 @@ export function replicate(core: Core): void {
 
 function replicateTo(core: Core, progress: Progress): void {
   const { inflightMessagesMax, inflightBytesMax, appendBytesMax } = core.config;
-  while (progress.next <= core.log.lastIndex && progress.maySend(inflightMessagesMax, inflightBytesMax)) {
+  while (lacks(core, progress) && progress.maySend(inflightMessagesMax, inflightBytesMax)) {
     const prev = progress.next - 1;
     const prevTerm = termOf(core, prev);
     if (prevTerm === undefined || progress.next < core.log.firstInMemory) return fetch(core, progress, prevTerm === undefined ? prev : progress.next);
     sendAppend(core, progress, prev, prevTerm, core.log.slice(progress.next, core.log.lastIndex, appendBytesMax));
   }
+}
+
+/** Whether there is something to send. To a follower that is probed there is, even if only the question where its log ends. */
+function lacks({ log }: Core, { state, match, next }: Progress): boolean {
+  return state === 'probe' ? match < log.lastIndex : next <= log.lastIndex;
 }
 
 /** Term of the entry at `index` as far as memory or the snapshot tells. */
