@@ -61,7 +61,7 @@ function datacenterWarnings(placement: readonly Placed[], managers: number, tole
   if (placement.length === 2) {
     if (first.managers === second.managers) return [`exactly two datacenters, equally large: losing either ${first.datacenter} or ${second.datacenter} loses control; a third one, even with a single manager, mends that`];
     const larger = first.managers > second.managers ? first : second;
-    return [`exactly two datacenters: losing the larger, ${larger.datacenter} (${larger.managers} of ${managers} managers), loses control; a third one mends that`];
+    return [`exactly two datacenters: losing the larger, ${larger.datacenter} (${larger.managers} of ${managers} managers), loses control`];
   }
   const quorum = quorumOf(managers);
   return placement

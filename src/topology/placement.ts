@@ -89,7 +89,7 @@ function doesNotFit(topology: Topology, there: ReadonlyMap<string, readonly Cand
   const next =
     total < managers
       ? `${managers - total} more ${managers - total === 1 ? 'machine is' : 'machines are'} needed: belt create SIZE RANGE --region …`
-      : `add machines where they are missing, or form the layout that fits: ${fittingLayout(managers, counts).join('+')}`;
+      : `add machines where they are missing, or form the one that fits: ${formatTopology({ managers, layout: fittingLayout(managers, counts) })}`;
   return new BeltError('does_not_fit', `${formatTopology(topology)} needs ${needed}; ${seen}`, { next });
 }
 
