@@ -99,28 +99,30 @@ function stdin<S extends v.GenericSchema>(schema: S, text: string): v.InferOutpu
 
 async function run(files: AgentFiles): Promise<void> {
   const log = new LogBuffer((line) => process.stdout.write(`${line}\n`), () => new Date());
-  const clock = systemClock;
+  const ending = new AbortController();
+  let agent: Agent | null = null;
+  const end = async (signal: string): Promise<void> => {
+    log.add(`${signal}: stopping`);
+    ending.abort();
+    await agent?.stop();
+    files.remove(files.paths.pid);
+    process.exit(EXIT.done);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => void end(signal));
+  process.on('SIGHUP', () => {
+    log.add('SIGHUP: reading key, certificate and configuration');
+    agent?.identity.reload();
+    void agent?.takeRole().then(() => tellBootstrap(files, 'ready'));
+  });
   writeText(files.paths.pid, `${process.pid} ${startTime(process.pid) ?? ''}\n`);
-  await awaitCertificate(files, new AbortController().signal);
-  const agent = await Agent.start({
-    files, clock, random: Math.random, log: (line) => log.add(line), logTail: (lines) => log.tail(lines),
-    engine: noEngine(files.config().machine), startGroup: groupStarter(clock, Math.random), reformGroup,
+  await awaitCertificate(files, ending.signal);
+  agent = await Agent.start({
+    files, clock: systemClock, random: Math.random, log: (line) => log.add(line), logTail: (lines) => log.tail(lines),
+    engine: noEngine(files.config().machine), startGroup: groupStarter(systemClock, Math.random), reformGroup,
     version: version(), machineFacts, lifetimeMs: lifetime(),
   });
   log.add(`belt-agent ${version()} of ${agent.identity.config.machine} on port ${agent.port}`);
   tellBootstrap(files, 'ready');
-  process.on('SIGHUP', () => {
-    log.add('SIGHUP: reading key and certificate');
-    agent.identity.reload();
-    void agent.takeRole().then(() => tellBootstrap(files, 'ready'));
-  });
-  const stop = (signal: string): void => {
-    log.add(`${signal}: stopping`);
-    files.remove(files.paths.pid);
-    void agent.stop().then(() => process.exit(0));
-  };
-  process.once('SIGTERM', () => stop('SIGTERM'));
-  process.once('SIGINT', () => stop('SIGINT'));
 }
 
 /** `BELT_CERT_LIFETIME`: seconds, for drills; certificates of nodes live 30 days. */
@@ -148,6 +150,8 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
+  // Stopped while it waited for its certificate: whoever stopped it ends the process.
+  if (error instanceof DOMException && error.name === 'AbortError') return;
   const failure = asBeltError(error);
   process.stderr.write(`${JSON.stringify(failure.toJSON())}\n`);
   process.exit(failure.code === 'failed' ? EXIT.failed : failure.exit);

@@ -23,7 +23,7 @@ export interface OwnCertificate {
 
 export class Identity {
   readonly files: AgentFiles;
-  readonly config: AgentConfig;
+  #config: AgentConfig;
   readonly #changed: Array<(what: 'credentials' | 'revoked') => void> = [];
   #key: string;
   #certificate: OwnCertificate;
@@ -34,7 +34,7 @@ export class Identity {
   /** Reads everything. Throws `BeltError`: `no_agent`, `config`, `state_damaged`, `certificate`. */
   constructor(files: AgentFiles) {
     this.files = files;
-    this.config = files.config();
+    this.#config = files.config();
     const { key, cert, roots } = files.credentials();
     this.#key = key;
     this.#certificate = this.#read(cert);
@@ -43,6 +43,9 @@ export class Identity {
     this.#node = files.node();
   }
 
+  get config(): AgentConfig {
+    return this.#config;
+  }
   get key(): string {
     return this.#key;
   }
@@ -84,8 +87,9 @@ export class Identity {
     return { cluster: read.cluster, role: read.role, name: read.name, serial: read.serial };
   };
 
-  /** Reads key and certificate anew: after `install-cert`. */
+  /** Reads key, certificate and configuration anew: after bootstrap has brought others. */
   reload(): void {
+    this.#config = this.files.config();
     const { key, cert, roots } = this.files.credentials();
     this.#certificate = this.#read(cert);
     this.#key = key;
