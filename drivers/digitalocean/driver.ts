@@ -1,0 +1,325 @@
+/** The `Driver` of DigitalOcean. Ownership is a tag on the droplet; creates go ten names a call; one list sweeps all regions. */
+import { BeltError, type Outcome } from '../../src/errors.ts';
+import type { CreateOrder, Created, Driver, Machine, MachineStatus, MachineType, OrderedMachine, PowerAction, Problem, ClusterTag } from '../../src/provision/driver.ts';
+import { fanOut } from '../../src/provision/fan-out.ts';
+import { realPace, type Pace } from '../../src/provision/rate-limit.ts';
+import { CLOUD_RETRY, nextWaitMs } from '../../src/provision/retry.ts';
+import { DigitalOceanApi, UnknownEffect, type ApiPorts, type Droplet } from './api.ts';
+import { ensureFirewall, ensureVpcs, removeNetwork } from './network.ts';
+import type { DigitalOceanOptions } from './options.ts';
+import { clusterTag, EVERY, orderTag, readTags, writeTags } from './tags.ts';
+
+/** Names a create call takes at most (the API's own limit). */
+const BATCH = 10;
+/** After a lost answer: how often, and how far apart, the droplets are looked for. Tags can lag behind the droplet. */
+const LOOKUPS = 3;
+const LOOKUP_GAP_MS = 2_000;
+/** A clean stop is given this long before the power is cut, and any change of state this long altogether. */
+const SHUTDOWN_MS = 60_000;
+const SETTLE_MS = 300_000;
+const POLL_MS = 3_000;
+
+/** Makes the driver; nothing is asked of the cloud, and do-wrapper is not loaded, before the first method is called. */
+export function createDriver(options: DigitalOceanOptions, ports: ApiPorts = {}): Driver {
+  return new DigitalOceanDriver(options, ports);
+}
+
+class DigitalOceanDriver implements Driver {
+  readonly name = 'digitalocean';
+  readonly abilities = { userData: true, resize: true, pause: false, destroys: true };
+  readonly #options: DigitalOceanOptions;
+  readonly #ports: ApiPorts;
+  readonly #pace: Pace;
+  #opened: Promise<DigitalOceanApi> | undefined;
+
+  constructor(options: DigitalOceanOptions, ports: ApiPorts) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#pace = ports.pace ?? realPace;
+  }
+
+  #api(): Promise<DigitalOceanApi> {
+    return (this.#opened ??= DigitalOceanApi.open(this.#options, this.#ports));
+  }
+
+  async validate(signal: AbortSignal): Promise<Problem[]> {
+    const problems: Problem[] = [];
+    if (this.#options.token === undefined) problems.push({ key: 'token', message: 'no DigitalOcean token', next: 'set DIGITALOCEAN_ACCESS_TOKEN' });
+    if (this.#options.firewall && this.#options.allow_from === undefined) {
+      problems.push({ key: 'allow_from', message: 'belt does not know from where you reach the machines, and opens no port to the world by itself', next: 'set allow_from to your address, e.g. [203.0.113.7], or [anywhere] (ports 22 and 2378 only)' });
+    }
+    if (this.#options.token === undefined) return problems;
+    try {
+      const account = await (await this.#api()).account(signal);
+      if (account.status === 'locked') problems.push({ key: 'token', message: 'the DigitalOcean account is locked', next: 'write to DigitalOcean support' });
+    } catch (error) {
+      if (!(error instanceof BeltError) || error.code === 'interrupted') throw error;
+      problems.push({ key: 'token', message: error.message, next: error.next ?? null });
+    }
+    return problems;
+  }
+
+  async types(signal: AbortSignal): Promise<MachineType[]> {
+    const sizes = await (await this.#api()).sizes(signal);
+    return sizes
+      .filter((size) => size.available)
+      .map((size) => ({ name: size.slug, memoryMb: size.memory, vcpus: size.vcpus, pricePerHour: size.price_hourly, regions: size.regions }))
+      .sort((a, b) => a.memoryMb - b.memoryMb || a.pricePerHour - b.pricePerHour);
+  }
+
+  async *create(order: CreateOrder, signal: AbortSignal): AsyncIterable<Created> {
+    const api = await this.#api();
+    const there = new Map<string, Droplet>();
+    for (const droplet of await api.dropletsByTag(orderTag(order.id), signal)) if (!there.has(droplet.name)) there.set(droplet.name, droplet);
+    for (const droplet of there.values()) yield this.#machine(droplet);
+    const missing = order.machines.filter((machine) => !there.has(machine.name));
+    if (missing.length === 0) return;
+    const regions = [...new Set(missing.map((machine) => machine.region))];
+    await ensureFirewall(api, order.clusterId, this.#options, signal);
+    const vpcs = await ensureVpcs(api, order.clusterId, regions, signal);
+    const keys = await this.#ensureKeys(api, order.sshPublicKeys, signal);
+    const batches = regions.flatMap((region) => chunks(missing.filter((machine) => machine.region === region)));
+    yield* fanOut(batches, this.#options.concurrency, (batch) => this.#createBatch(api, order, batch, { vpc: vpcs.get((batch[0] as OrderedMachine).region), keys }, signal));
+  }
+
+  /** One call of up to ten. After an answer was lost, what it made is looked up and only the rest is asked for again. */
+  async #createBatch(api: DigitalOceanApi, order: CreateOrder, batch: readonly OrderedMachine[], place: { vpc: string | undefined; keys: readonly number[] }, signal: AbortSignal): Promise<Created[]> {
+    const made: Created[] = [];
+    let names = batch.map((machine) => machine.name);
+    let spentMs = 0;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const droplets = await api.createDroplets(this.#body(order, names, (batch[0] as OrderedMachine).region, place), signal);
+        return [...made, ...droplets.map((droplet) => this.#machine(droplet))];
+      } catch (thrown) {
+        if (thrown instanceof UnknownEffect) {
+          const found = await this.#lookUp(api, order.id, names, signal);
+          made.push(...found.map((droplet) => this.#machine(droplet)));
+          names = names.filter((name) => !found.some((droplet) => droplet.name === name));
+          if (names.length === 0) return made;
+        }
+        const error = thrown instanceof UnknownEffect ? thrown.error : thrown;
+        if (!(error instanceof BeltError) || error.code === 'interrupted') throw error;
+        const waitMs = nextWaitMs(this.#ports.retry ?? CLOUD_RETRY, error, attempt, spentMs, (this.#ports.random ?? Math.random)());
+        if (waitMs === null) return [...made, ...names.map((name) => ({ failed: name, error: new BeltError(error.code, error.message, { machine: name, next: error.next, cause: error }) }))];
+        spentMs += waitMs;
+        await this.#pace.sleep(waitMs, signal);
+      }
+    }
+  }
+
+  #body(order: CreateOrder, names: readonly string[], region: string, place: { vpc: string | undefined; keys: readonly number[] }): Parameters<DigitalOceanApi['createDroplets']>[0] {
+    return {
+      names,
+      region,
+      size: order.type,
+      image: order.image ?? this.#options.image,
+      ssh_keys: place.keys,
+      tags: writeTags(order, order.id, order.tags),
+      ...(place.vpc === undefined ? {} : { vpc_uuid: place.vpc }),
+      ...(order.userData === null ? {} : { user_data: order.userData }),
+      monitoring: this.#options.monitoring,
+      ipv6: this.#options.ipv6,
+    };
+  }
+
+  /** By the order's tag, and by name for what the tag does not find yet. */
+  async #lookUp(api: DigitalOceanApi, orderId: string, names: readonly string[], signal: AbortSignal): Promise<Droplet[]> {
+    const found = new Map<string, Droplet>();
+    for (let n = 0; n < LOOKUPS && found.size < names.length; n += 1) {
+      await this.#pace.sleep(LOOKUP_GAP_MS, signal);
+      for (const droplet of await api.dropletsByTag(orderTag(orderId), signal)) if (names.includes(droplet.name)) found.set(droplet.name, droplet);
+    }
+    for (const name of names) {
+      if (found.has(name)) continue;
+      const byName = (await api.dropletsByName(name, signal)).find((droplet) => droplet.tags.includes(orderTag(orderId)));
+      if (byName !== undefined) found.set(name, byName);
+    }
+    return [...found.values()];
+  }
+
+  /** Ids of the keys in the account, added where they are missing. The list is read once: that call has a small limit of its own. */
+  async #ensureKeys(api: DigitalOceanApi, publicKeys: readonly string[], signal: AbortSignal): Promise<number[]> {
+    const known = await api.keys(signal);
+    const body = (key: string): string => key.trim().split(/\s+/)[1] ?? '';
+    const ids = known.filter((key) => key.fingerprint === this.#options.ssh_key_fingerprint).map((key) => key.id);
+    if (this.#options.ssh_key_fingerprint !== undefined && ids.length === 0) {
+      throw new BeltError('config', `no SSH key of the account has the fingerprint ${this.#options.ssh_key_fingerprint}`, { next: 'compare ssh_key_fingerprint with the keys on the account page' });
+    }
+    for (const publicKey of publicKeys) {
+      const there = known.find((key) => body(key.public_key) === body(publicKey));
+      ids.push(there?.id ?? (await api.addKey(`belt-${body(publicKey).slice(-12).replace(/[^A-Za-z0-9]/g, '')}`, publicKey.trim(), signal)));
+    }
+    return [...new Set(ids)];
+  }
+
+  async list(cluster: ClusterTag, signal: AbortSignal): Promise<Machine[]> {
+    const droplets = await (await this.#api()).dropletsByTag(clusterTag(cluster.clusterId), signal);
+    return droplets.map((droplet) => this.#machine(droplet));
+  }
+
+  async power(ids: readonly string[], action: PowerAction, signal: AbortSignal): Promise<Outcome[]> {
+    if (action === 'pause' || action === 'unpause') return ids.map((id) => failed(id, new BeltError('driver', 'DigitalOcean cannot pause a droplet', { next: 'belt stop keeps it, switched off' })));
+    const api = await this.#api();
+    const wanted: MachineStatus = action === 'start' || action === 'reboot' ? 'active' : 'off';
+    const before = await this.#byId(api, signal);
+    const outcomes = new Map<string, Outcome>();
+    const acting: string[] = [];
+    for (const id of ids) {
+      const droplet = before.get(id);
+      if (droplet === undefined) outcomes.set(id, failed(id, new BeltError('driver', `there is no droplet ${id}`)));
+      else if (action !== 'reboot' && statusOf(droplet) === wanted) outcomes.set(id, { name: id, ok: true, value: undefined, note: wanted === 'off' ? 'already off' : 'already active' });
+      else acting.push(id);
+    }
+    const type = { start: 'power_on', stop: 'shutdown', kill: 'power_off', reboot: 'reboot' }[action];
+    await this.#act(api, before, acting, type, {}, outcomes, signal);
+    await this.#settle(api, acting.filter((id) => !outcomes.has(id)), wanted, action === 'stop', outcomes, signal);
+    return ids.map((id) => outcomes.get(id) as Outcome);
+  }
+
+  /** The act on each droplet, or in one call where it is on every droplet of a cluster: 5,000 calls would eat the hour's limit. */
+  async #act(api: DigitalOceanApi, before: ReadonlyMap<string, Droplet>, ids: readonly string[], type: string, more: object, outcomes: Map<string, Outcome>, signal: AbortSignal): Promise<void> {
+    const whole = ids.length > BATCH && type !== 'reboot' && type !== 'resize' ? wholeCluster(before, ids) : null;
+    if (whole !== null) return api.actByTag(whole, type, signal);
+    const run = async (id: string): Promise<Outcome[]> => {
+      try {
+        await api.act(id, type, more, signal);
+        return [];
+      } catch (error) {
+        if (!(error instanceof BeltError) || error.code === 'interrupted') throw error;
+        return [failed(id, error)];
+      }
+    };
+    for await (const outcome of fanOut(ids, this.#options.concurrency, run)) outcomes.set(outcome.name, outcome);
+  }
+
+  /** One list a round until all are as wanted; a shutdown that a machine ignores becomes a power cut. */
+  async #settle(api: DigitalOceanApi, ids: readonly string[], wanted: MachineStatus, mayCut: boolean, outcomes: Map<string, Outcome>, signal: AbortSignal): Promise<void> {
+    const start = this.#pace.now();
+    let waiting = [...ids];
+    let cut = !mayCut;
+    while (waiting.length > 0) {
+      const now = await this.#byId(api, signal);
+      for (const id of waiting) {
+        const droplet = now.get(id);
+        if (droplet === undefined) outcomes.set(id, failed(id, new BeltError('driver', `droplet ${id} is gone`)));
+        else if (statusOf(droplet) === wanted && !droplet.locked) outcomes.set(id, { name: id, ok: true, value: undefined });
+      }
+      waiting = waiting.filter((id) => !outcomes.has(id));
+      const elapsedMs = this.#pace.now() - start;
+      if (waiting.length === 0) return;
+      if (elapsedMs > SETTLE_MS) {
+        for (const id of waiting) outcomes.set(id, failed(id, new BeltError('timeout', `droplet ${id} is not ${wanted} after ${SETTLE_MS / 60_000} minutes`)));
+        return;
+      }
+      if (!cut && elapsedMs > SHUTDOWN_MS) {
+        cut = true;
+        await this.#act(api, now, waiting, 'power_off', {}, outcomes, signal);
+      }
+      await this.#pace.sleep(POLL_MS, signal);
+    }
+  }
+
+  async resize(ids: readonly string[], type: string, signal: AbortSignal): Promise<Outcome[]> {
+    const api = await this.#api();
+    const before = await this.#byId(api, signal);
+    const outcomes = new Map<string, Outcome>();
+    for (const id of ids) {
+      const droplet = before.get(id);
+      if (droplet === undefined) outcomes.set(id, failed(id, new BeltError('driver', `there is no droplet ${id}`)));
+      else if (droplet.size_slug === type) outcomes.set(id, { name: id, ok: true, value: undefined, note: `already ${type}` });
+    }
+    const changing = ids.filter((id) => !outcomes.has(id));
+    const running = changing.filter((id) => statusOf(before.get(id) as Droplet) === 'active');
+    for (const outcome of await this.power(running, 'stop', signal)) if (!outcome.ok) outcomes.set(outcome.name, outcome);
+    const off = changing.filter((id) => !outcomes.has(id));
+    // Without `disk` the droplet can be made smaller again later.
+    await this.#act(api, before, off, 'resize', { size: type, disk: false }, outcomes, signal);
+    await this.#settle(api, off.filter((id) => !outcomes.has(id)), 'off', false, outcomes, signal);
+    for (const outcome of await this.power(running.filter((id) => outcomes.get(id)?.ok === true), 'start', signal)) outcomes.set(outcome.name, outcome);
+    return ids.map((id) => outcomes.get(id) as Outcome);
+  }
+
+  async destroy(ids: readonly string[], signal: AbortSignal): Promise<Outcome[]> {
+    const api = await this.#api();
+    const before = await this.#byId(api, signal);
+    const outcomes = new Map<string, Outcome>();
+    for (const id of ids) if (!before.has(id)) outcomes.set(id, { name: id, ok: true, value: undefined, note: 'already gone' });
+    const there = ids.filter((id) => before.has(id));
+    const whole = there.length > BATCH ? wholeCluster(before, there) : null;
+    if (whole === null) {
+      const run = async (id: string): Promise<Outcome[]> => {
+        try {
+          await api.destroy(id, signal);
+          return [{ name: id, ok: true, value: undefined }];
+        } catch (error) {
+          if (!(error instanceof BeltError) || error.code === 'interrupted') throw error;
+          return [/not found/.test(error.message) ? { name: id, ok: true, value: undefined, note: 'already gone' } : failed(id, error)];
+        }
+      };
+      for await (const outcome of fanOut(there, this.#options.concurrency, run)) outcomes.set(outcome.name, outcome);
+    } else {
+      await api.destroyByTag(whole, signal);
+      for (const id of there) outcomes.set(id, { name: id, ok: true, value: undefined });
+    }
+    await this.#removeNetworks(api, before, there, signal);
+    return ids.map((id) => outcomes.get(id) as Outcome);
+  }
+
+  /** A cluster whose last droplet went leaves no firewall and no VPC behind. */
+  async #removeNetworks(api: DigitalOceanApi, before: ReadonlyMap<string, Droplet>, gone: readonly string[], signal: AbortSignal): Promise<void> {
+    const clusters = new Set(gone.map((id) => readTags((before.get(id) as Droplet).tags)['belt.cluster-id']));
+    for (const clusterId of clusters) {
+      if (clusterId === undefined) continue;
+      if ((await api.dropletsByTag(clusterTag(clusterId), signal)).length === 0) await removeNetwork(api, clusterId, signal);
+    }
+  }
+
+  async #byId(api: DigitalOceanApi, signal: AbortSignal): Promise<Map<string, Droplet>> {
+    return new Map((await api.dropletsByTag(EVERY, signal)).map((droplet) => [String(droplet.id), droplet]));
+  }
+
+  #machine(droplet: Droplet): Machine {
+    const address = (type: string): string | null => droplet.networks.v4.find((network) => network.type === type)?.ip_address ?? null;
+    return {
+      name: droplet.name,
+      driver: this.name,
+      id: String(droplet.id),
+      status: statusOf(droplet),
+      publicIpv4: address('public'),
+      privateIpv4: address('private'),
+      sshPort: 22,
+      sshUser: this.#options.ssh_user,
+      memoryMb: droplet.memory,
+      region: droplet.region.slug,
+      datacenter: `${this.name}:${droplet.region.slug}`,
+      image: droplet.image.slug ?? droplet.image.name,
+      size: droplet.size_slug,
+      createdAt: droplet.created_at,
+      tags: readTags(droplet.tags),
+    };
+  }
+}
+
+function statusOf(droplet: Droplet): MachineStatus {
+  if (droplet.status === 'active') return droplet.networks.v4.length > 0 ? 'active' : 'new';
+  return droplet.status === 'new' || droplet.status === 'off' ? droplet.status : 'unknown';
+}
+
+/** The tag of the cluster whose droplets are exactly these, null where they are not. */
+function wholeCluster(before: ReadonlyMap<string, Droplet>, ids: readonly string[]): string | null {
+  const clusterId = readTags((before.get(ids[0] as string) as Droplet).tags)['belt.cluster-id'];
+  if (clusterId === undefined) return null;
+  const tag = clusterTag(clusterId);
+  const members = [...before.values()].filter((droplet) => droplet.tags.includes(tag));
+  const asked = new Set(ids);
+  return members.length === ids.length && members.every((droplet) => asked.has(String(droplet.id))) ? tag : null;
+}
+
+function failed(name: string, error: BeltError): Outcome {
+  return { name, ok: false, error };
+}
+
+function chunks(machines: readonly OrderedMachine[]): OrderedMachine[][] {
+  return Array.from({ length: Math.ceil(machines.length / BATCH) }, (_, n) => machines.slice(n * BATCH, (n + 1) * BATCH));
+}
