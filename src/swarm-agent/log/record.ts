@@ -1,8 +1,10 @@
 /**
  * The log's unit of writing: one record for everything that one sync makes durable (a group commit). Pure: bytes in, values out.
  *
- *     0  magic "BREC"     4  bytes of the body     8  sequence number (u64)     16  CRC-32 of bytes 0..16 and the body
- *    20  body: items      then the end mark "CERB" and zeros up to a multiple of 8
+ *     0  magic "BREC"     4  bytes of the body     8  sequence number (u64)     16  CRC-32 of bytes 0 to 15     20  CRC-32 of the body
+ *    24  body: items      then the end mark "CERB" and zeros up to a multiple of 8
+ *
+ * The header has a checksum of its own, so that a damaged length is not taken for a record whose end was never written.
  *
  * A record is written only after the one before it was synced. So a damaged record with a valid one after it was durable once and has been
  * damaged since, while a damaged last one may be a write that a crash tore: {@link tornOrRotten} tells the two apart.
@@ -13,7 +15,7 @@ import { entriesBytes, readEntries, readU64, writeEntries, writeU64 } from './en
 
 const MAGIC = 0x43455242; // "BREC", little-endian
 const END_MARK = 0x42524543; // "CERB", little-endian
-const HEADER_BYTES = 20;
+const HEADER_BYTES = 24;
 const END_BYTES = 4;
 /** What a disk writes whole or not at all. */
 const SECTOR_BYTES = 512;
@@ -54,7 +56,8 @@ export function writeRecord(target: Buffer, sequence: number, items: readonly Lo
   target.writeUInt32LE(MAGIC, 0);
   target.writeUInt32LE(at - HEADER_BYTES, 4);
   writeU64(target, sequence, 8);
-  target.writeUInt32LE(crc32(target.subarray(HEADER_BYTES, at), crc32(target.subarray(0, 16))), 16);
+  target.writeUInt32LE(crc32(target.subarray(0, 16)), 16);
+  target.writeUInt32LE(crc32(target.subarray(HEADER_BYTES, at)), 20);
   target.writeUInt32LE(END_MARK, at);
   const end = aligned(at + END_BYTES);
   target.fill(0, at + END_BYTES, end);
@@ -83,13 +86,17 @@ function writeItem(target: Buffer, { vote, reset, entries }: LogItem, offset: nu
   return at;
 }
 
+function isHeader(bytes: Buffer, offset: number): boolean {
+  if (offset + HEADER_BYTES + END_BYTES > bytes.length || bytes.readUInt32LE(offset) !== MAGIC) return false;
+  return crc32(bytes.subarray(offset, offset + 16)) === bytes.readUInt32LE(offset + 16);
+}
+
 /** The record at `offset`, or null when there is none with a right checksum. Its data is copied out of `bytes`. */
 export function readRecord(bytes: Buffer, offset: number): LogRecord | null {
-  if (offset + HEADER_BYTES + END_BYTES > bytes.length || bytes.readUInt32LE(offset) !== MAGIC) return null;
+  if (!isHeader(bytes, offset)) return null;
   const end = offset + HEADER_BYTES + bytes.readUInt32LE(offset + 4);
   if (end + END_BYTES > bytes.length || bytes.readUInt32LE(end) !== END_MARK) return null;
-  const sum = crc32(bytes.subarray(offset + HEADER_BYTES, end), crc32(bytes.subarray(offset, offset + 16)));
-  if (sum !== bytes.readUInt32LE(offset + 16)) return null;
+  if (crc32(bytes.subarray(offset + HEADER_BYTES, end)) !== bytes.readUInt32LE(offset + 20)) return null;
   const items: LogItem[] = [];
   for (let at = offset + HEADER_BYTES; at < end; ) at = readItem(bytes, at, items);
   return { sequence: readU64(bytes, offset + 8), items, bytes: aligned(end + END_BYTES) - offset };
@@ -147,15 +154,20 @@ export function endOfData(bytes: Buffer, offset: number): number {
  * changed it since; it may have been acknowledged, and cutting it off could lose it.
  */
 export function tornOrRotten(bytes: Buffer, offset: number): 'torn' | 'rotten' {
-  const dataEnd = endOfData(bytes, offset);
-  if (dataEnd - offset < HEADER_BYTES + END_BYTES || bytes.readUInt32LE(offset) === 0) return 'torn';
-  if (bytes.readUInt32LE(offset) !== MAGIC) return 'rotten';
-  const bodyEnd = offset + HEADER_BYTES + bytes.readUInt32LE(offset + 4);
-  if (bodyEnd + END_BYTES > bytes.length || bytes[bodyEnd + END_BYTES - 1] === 0) return 'torn';
-  for (let start = offset; start < bodyEnd; ) {
-    const end = Math.min(bodyEnd, start - (start % SECTOR_BYTES) + SECTOR_BYTES);
-    if (endOfData(bytes.subarray(0, end), start) === start) return 'torn';
-    start = end;
+  // The file ends, or nothing but zeros follows, within the header: a write that hardly began.
+  if (endOfData(bytes, offset) - offset < HEADER_BYTES) return 'torn';
+  if (!isHeader(bytes, offset)) return hasEmptySector(bytes, offset, offset + HEADER_BYTES) ? 'torn' : 'rotten';
+  const end = offset + HEADER_BYTES + bytes.readUInt32LE(offset + 4) + END_BYTES;
+  if (end > bytes.length || bytes[end - 1] === 0) return 'torn';
+  return hasEmptySector(bytes, offset, end) ? 'torn' : 'rotten';
+}
+
+/** Whether one of the sectors, as far as it lies between `start` and `end`, is all zeros. */
+function hasEmptySector(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; ) {
+    const next = Math.min(end, at - (at % SECTOR_BYTES) + SECTOR_BYTES);
+    if (endOfData(bytes.subarray(0, next), at) === at) return true;
+    at = next;
   }
-  return 'rotten';
+  return false;
 }

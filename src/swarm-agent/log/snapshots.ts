@@ -84,6 +84,7 @@ export class SnapshotStore {
     const done: Saved = (meta, error) => {
       this.#saving = false;
       file?.close();
+      if (error !== null) this.#discard(SAVING);
       saved(meta, error);
     };
     try {
@@ -179,6 +180,15 @@ export class SnapshotStore {
       return stored(false, null);
     }
     this.#name(partialName(meta.digest), meta, file, (saved, error) => stored(saved !== null, error));
+  }
+
+  /** Gives the room back. Where even that fails, the next start does it. */
+  #discard(name: string): void {
+    try {
+      this.#disk.remove(name);
+    } catch {
+      // The failure that led here is the one to tell.
+    }
   }
 
   #prune(): void {
