@@ -1,0 +1,26 @@
+/** Which drivers there are; the only file that names them all. Options and code are imported when asked for, so that no cloud's SDK is loaded for another. */
+import type { Driver } from '../src/provision/driver.ts';
+import type { DriverBlock } from '../src/inventory/settings.ts';
+
+interface Registered {
+  readonly block: () => Promise<DriverBlock>;
+  /** `options` were checked by the block's schema. */
+  readonly create: (options: never) => Promise<Driver>;
+}
+
+/** A block whose schema is one `v.strictObject`; the cast is because valibot's object types are invariant in their entries. */
+function block(name: string, schema: unknown, environment: DriverBlock['environment'] = {}): DriverBlock {
+  return { name, schema: schema as DriverBlock['schema'], environment };
+}
+
+export const DRIVERS: Readonly<Record<string, Registered>> = {
+  docker: {
+    block: async () => block('docker', (await import('./docker/options.ts')).DockerOptions),
+    create: async (options) => (await import('./docker/driver.ts')).createDriver(options),
+  },
+};
+
+/** The blocks of all drivers, in the order of the table: small schemas, no SDK. */
+export function driverBlocks(): Promise<DriverBlock[]> {
+  return Promise.all(Object.values(DRIVERS).map((driver) => driver.block()));
+}

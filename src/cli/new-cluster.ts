@@ -1,0 +1,61 @@
+/** A new cluster with everything that is made once: folder and SSH key, its CA, the first operator's certificate. */
+import { createPublicKey } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+
+import { createAuthority, exportKey, loadAuthority, signKey, type Authority } from '../certs/authority.ts';
+import { newKey } from '../certs/csr.ts';
+import { replaceFileSync } from '../inventory/atomic-file.ts';
+import { type ClusterFiles, clusterFiles, createCluster, viewCluster } from '../inventory/cluster.ts';
+import type { Home } from '../inventory/home.ts';
+import { generateSshKeyPair } from '../ssh/key-pair.ts';
+
+interface World {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly now: () => number;
+}
+
+/** The variable with the passphrase of the CA's key; without it the key is in a 0600 file as it is. */
+export const CA_PASSPHRASE = 'BELT_CA_PASSPHRASE';
+
+/** Makes the cluster and its CA. Throws `usage` for a name that is none or taken, `locked`, `disk`. */
+export async function newCluster(home: Home, name: string, command: string, world: World): Promise<void> {
+  createCluster(home, name, generateSshKeyPair(`belt-${name}`), command, world.now());
+  ensureAuthority(clusterFiles(home, name), viewCluster(home, name).cluster.id, world);
+}
+
+/** The CA and an operator's certificate where they are missing, as after a `cluster new` that died half-way. Safe to repeat. */
+export function ensureAuthority(files: ClusterFiles, clusterId: string, world: World): Authority {
+  const passphrase = world.env[CA_PASSPHRASE] || undefined;
+  let authority: Authority;
+  if (existsSync(files.caCertificate) && existsSync(files.caKey)) {
+    authority = loadAuthority(readFileSync(files.caCertificate, 'utf8'), readFileSync(files.caKey, 'utf8'), passphrase);
+  } else {
+    authority = createAuthority(clusterId, world.now());
+    replaceFileSync(files.caKey, exportKey(authority, passphrase));
+    replaceFileSync(files.caCertificate, authority.certificate);
+  }
+  if (!existsSync(files.operatorCertificate) || !existsSync(files.operatorKey)) issueOperator(files, authority, operatorName(world.env), world.now());
+  return authority;
+}
+
+/** Writes a fresh key and certificate of operator `name`. */
+export function issueOperator(files: ClusterFiles, authority: Authority, name: string, nowMs: number): void {
+  const { key, pem } = newKey();
+  const publicKey = createPublicKey(key).export({ type: 'spki', format: 'der' });
+  const issued = signKey(authority, publicKey, { cluster: authority.cluster, role: 'operator', name }, { nowMs });
+  replaceFileSync(files.operatorKey, pem);
+  replaceFileSync(files.operatorCertificate, issued.certificate);
+}
+
+/** Who runs the CLI, as a name that may stand in a certificate. */
+function operatorName(env: World['env']): string {
+  let name = env['BELT_OPERATOR'] ?? '';
+  try {
+    name ||= userInfo().username;
+  } catch {
+    // A user without an entry in the password file has no name.
+  }
+  const fit = name.replace(/[^A-Za-z0-9._-]/g, '-').replace(/^[^A-Za-z0-9]+|[^A-Za-z0-9]+$/g, '').slice(0, 64);
+  return fit === '' ? 'operator' : fit;
+}

@@ -1,0 +1,105 @@
+/** Belt's own words of a line → the arguments of its command, by yargs; every way to get it wrong ends in one `usage` error that says how it is written. */
+import yargs from 'yargs';
+
+import { BeltError } from '../errors.ts';
+import { type Command, type CommandArgs, GLOBAL_OPTIONS, type GlobalFlags, type OptionSpecs, type Positional, type PositionalSpecs } from './command.ts';
+import type { CommandEntry } from './commands.ts';
+import { closest } from './split.ts';
+
+export interface ParsedLine {
+  readonly flags: GlobalFlags;
+  readonly args: CommandArgs<PositionalSpecs, OptionSpecs>;
+  readonly help: boolean;
+}
+
+function configured(entry: CommandEntry, command: Command) {
+  return yargs([])
+    .scriptName('belt')
+    .usage(`belt ${entry.path} ${entry.synopsis}\n\n${entry.summary}`.trim())
+    .options({ ...command.options } as never)
+    .options(GLOBAL_OPTIONS)
+    .group(Object.keys(GLOBAL_OPTIONS), 'Everywhere:')
+    .parserConfiguration({
+      'parse-numbers': false, 'parse-positional-numbers': false, 'dot-notation': false, 'duplicate-arguments-array': true,
+      'greedy-arrays': false, 'camel-case-expansion': true, 'strip-aliased': true, 'boolean-negation': true,
+    })
+    .epilogue((command.examples ?? []).join('\n'))
+    .version(false)
+    .help(false)
+    .exitProcess(false)
+    .showHelpOnFail(false)
+    .wrap(100);
+}
+
+/** The help of one command. */
+export async function commandHelp(entry: CommandEntry, command: Command): Promise<string> {
+  return configured(entry, command).getHelp();
+}
+
+/** Reads the words. Throws `usage`. */
+export function parseLine(entry: CommandEntry, command: Command, own: readonly string[], rest: readonly string[]): ParsedLine {
+  const usage = (message: string): BeltError => new BeltError('usage', message, { next: `belt ${entry.path} ${entry.synopsis}`.trim() });
+  if (own.includes('--help') || own.includes('-h')) {
+    return { help: true, flags: {} as GlobalFlags, args: { rest: [] } as never };
+  }
+  const known = [...Object.keys(command.options), ...Object.keys(GLOBAL_OPTIONS)];
+  const parser = configured(entry, command).fail((message, error) => {
+    throw error instanceof BeltError ? error : usage(message);
+  });
+  const parsed = parser.parseSync([...own]) as unknown as Record<string, unknown> & { _: (string | number)[] };
+  checkOptions(parsed, command, known, usage);
+  const args = { ...parsed, ...assign(entry, command.positionals, parsed._.map(String), usage), rest };
+  return { help: false, flags: parsed as unknown as GlobalFlags, args: args as never };
+}
+
+/** What yargs lets pass: flags that do not exist, and flags given twice or empty where one value is meant. */
+function checkOptions(parsed: Record<string, unknown>, command: Command, known: readonly string[], usage: (message: string) => BeltError): void {
+  const specs: OptionSpecs = { ...command.options, ...GLOBAL_OPTIONS };
+  const spelled = new Set(known.flatMap((name) => [name, camel(name), ...[specs[name]?.alias ?? []].flat()]));
+  for (const [name, value] of Object.entries(parsed)) {
+    if (name === '_' || name === '$0') continue;
+    if (!spelled.has(name)) {
+      const dashes = name.length === 1 ? '-' : '--';
+      const near = closest(name, known);
+      throw usage(`there is no flag '${dashes}${name}'${near === null ? '' : `; did you mean '--${near}'?`}`);
+    }
+    const spec = specs[name];
+    if (spec === undefined) continue;
+    if (Array.isArray(value) && spec.type !== 'array' && spec.array !== true) throw usage(`--${name} is given more than once`);
+    if (spec.type === 'string' && value === '') throw usage(`--${name} wants a value`);
+    if (spec.type === 'number' && typeof value === 'number' && !Number.isFinite(value)) throw usage(`--${name} wants a number`);
+  }
+}
+
+function camel(name: string): string {
+  return name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function assign(entry: CommandEntry, specs: PositionalSpecs, words: readonly string[], usage: (message: string) => BeltError): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  let at = 0;
+  for (const [name, kind] of Object.entries(specs)) {
+    if (takesList(kind)) {
+      values[name] = words.slice(at);
+      if (kind === 'many' && at >= words.length) throw usage(`${shown(name)} is missing`);
+      at = words.length;
+    } else {
+      if (kind === 'one' && words[at] === undefined) throw usage(`${shown(name)} is missing`);
+      if (words[at] === '') throw usage(`${shown(name)} is empty`);
+      values[name] = words[at];
+      at += 1;
+    }
+  }
+  const extra = words[at];
+  if (extra !== undefined) throw usage(`'${extra}' is one word too many for belt ${entry.path}`);
+  return values;
+}
+
+function takesList(kind: Positional): boolean {
+  return kind === 'many' || kind === 'any';
+}
+
+/** `ranges` → `RANGE`: what the synopsis calls it. */
+function shown(name: string): string {
+  return name.replace(/s$/, '').toUpperCase();
+}

@@ -1,0 +1,44 @@
+/** Changes of a configuration file by `KEY=VALUE`; comments and order of the file stay. */
+import { parse, parseDocument } from 'yaml';
+import type * as v from 'valibot';
+
+import { BeltError } from '../errors.ts';
+import type { ConfigProblem } from './config-file.ts';
+import { coerce, configError, type DriverBlock, TOP_LEVEL } from './settings.ts';
+
+/**
+ * `content` with the assignments made. Keys are `region` or `ec2.region`; `KEY=` removes one. Throws `usage` for what is no assignment and
+ * `config` with every key and value that is wrong.
+ */
+export function editConfig(content: string, assignments: readonly string[], blocks: readonly DriverBlock[]): string {
+  const document = parseDocument(content);
+  const problems: ConfigProblem[] = [];
+  for (const assignment of assignments) {
+    const equals = assignment.indexOf('=');
+    if (equals < 1) throw new BeltError('usage', `'${assignment}' is no KEY=VALUE`, { next: 'write, for example, region=sgp1' });
+    const key = assignment.slice(0, equals);
+    const text = assignment.slice(equals + 1);
+    const path = key.split('.');
+    const schema = schemaOf(path, blocks);
+    if (schema === null) problems.push({ place: assignment, message: `there is no key '${key}'` });
+    else if (text === '') document.deleteIn(path);
+    else {
+      const result = coerce(schema, text, (raw) => parse(raw) as unknown);
+      if (!result.ok) problems.push({ place: assignment, message: result.message });
+      else document.setIn(path, result.value);
+    }
+    if (key === 'driver' && text !== '' && !blocks.some((block) => block.name === text)) {
+      problems.push({ place: assignment, message: `there is no driver '${text}'; there are ${blocks.map((block) => block.name).join(', ')}` });
+    }
+  }
+  if (problems.length > 0) throw configError(problems);
+  return document.toString();
+}
+
+function schemaOf(path: readonly string[], blocks: readonly DriverBlock[]): v.GenericSchema | null {
+  const [first = '', second, ...more] = path;
+  if (more.length > 0) return null;
+  if (second === undefined) return Object.hasOwn(TOP_LEVEL, first) ? TOP_LEVEL[first as keyof typeof TOP_LEVEL] : null;
+  const entries = blocks.find((block) => block.name === first)?.schema.entries;
+  return entries !== undefined && Object.hasOwn(entries, second) ? (entries[second] as v.GenericSchema) : null;
+}

@@ -1,0 +1,50 @@
+/** What people read when something failed: what, on which machine, why, and what to type next. */
+import { BeltError, isBeltError, type Outcome } from '../errors.ts';
+
+/** Most failed machines that are named one by one before the rest is counted. */
+const NAMED_MAX = 50;
+
+/** The lines for an error. Stack traces and causes come with `debug` only; a bug of ours says how to report it. */
+export function errorLines(error: unknown, debug: boolean): string[] {
+  const lines: string[] = [];
+  if (isBeltError(error)) {
+    const about = error.machine !== undefined && !error.message.includes(error.machine) ? `${error.machine}: ` : '';
+    lines.push(`belt: ${about}${error.message}`);
+    if (error.next !== undefined) lines.push(`next: ${error.next}`);
+  } else {
+    lines.push(`belt: a fault of belt itself: ${error instanceof Error ? error.message : String(error)}`);
+    if (!debug) lines.push('next: run it again with --debug and report what it prints');
+  }
+  if (debug) lines.push(...trace(error));
+  return lines;
+}
+
+function trace(error: unknown): string[] {
+  const lines: string[] = [];
+  for (let at = error; at instanceof Error; at = at.cause) {
+    lines.push(...(lines.length === 0 ? '' : 'caused by: ').concat(at.stack ?? at.message).split('\n'));
+  }
+  return lines;
+}
+
+/** One line a failed machine, `name: why`, with its own way out where it has one. */
+export function failureLines(outcomes: readonly Outcome<unknown>[]): string[] {
+  const failed = outcomes.filter((outcome) => !outcome.ok);
+  const lines = failed.slice(0, NAMED_MAX).map((outcome) => `  ${outcome.name}: ${outcome.error.message}${outcome.error.next === undefined ? '' : ` (next: ${outcome.error.next})`}`);
+  if (failed.length > NAMED_MAX) lines.push(`  … and ${failed.length - NAMED_MAX} more`);
+  return lines;
+}
+
+/**
+ * The one error a bulk operation ends with: null when all is done; the machine's own error where one machine was asked for; `partly` when some
+ * are done; `failed` when none is. `act` is what was not done, such as "started".
+ */
+export function outcomeError(outcomes: readonly Outcome<unknown>[], act: string): BeltError | null {
+  const failed = outcomes.filter((outcome) => !outcome.ok);
+  const first = failed[0];
+  if (first === undefined) return null;
+  if (outcomes.length === 1) return first.error;
+  const text = `${failed.length} of ${outcomes.length} machines were not ${act}:\n${failureLines(outcomes).join('\n')}`;
+  const code = failed.length < outcomes.length ? 'partly' : 'failed';
+  return new BeltError(code, text, { next: 'the same command again leaves alone what is done and tries the rest' });
+}
