@@ -9,9 +9,8 @@ import { SnapshotStore } from '../log/snapshots.ts';
 import type { Clock, Random } from '../ports.ts';
 import { checkConfig } from '../raft/config.ts';
 import { RaftNode, foundingState } from '../raft/node.ts';
-import type {
-  Entry, Member as RaftMember, MemberId, Membership, MembershipChange, Message, Millis, RaftConfig, RaftEvent, RaftStatus, Ready, RoleChange, SnapshotMeta,
-} from '../raft/types.ts';
+import type { Entry, Member as RaftMember, MemberId, Membership, MembershipChange, Message, Millis } from '../raft/types.ts';
+import type { RaftConfig, RaftEvent, RaftStatus, Ready, RoleChange, SnapshotMeta } from '../raft/types.ts';
 import { command, decodeCommand, encodeCommand, type Change, type Command } from '../store/commands.ts';
 import type { Revision, WriteResult } from '../store/records.ts';
 import { decodeState, freeze, stateHash } from '../store/snapshot.ts';
