@@ -1,0 +1,3 @@
+begin configuration
+take {{length}} "$R/etc/belt/agent.json" 0600
+finish

@@ -1,0 +1,9 @@
+begin certificate
+take {{length}} "$R/var/lib/belt/pki/agent.crt" 0600
+if [ -n {{reload}} ]; then
+  listen
+  reload_agent
+  line=$(heard 60)
+  say said "$line"
+fi
+finish

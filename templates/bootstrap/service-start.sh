@@ -1,0 +1,3 @@
+begin service
+take {{length}} "$R/etc/belt/start" 0700
+finish

@@ -1,0 +1,6 @@
+begin start
+listen
+restart_agent
+line=$(heard 60)
+say said "$line"
+finish
