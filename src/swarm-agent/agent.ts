@@ -13,6 +13,8 @@ import { nodeHandlers } from './api/node-calls.ts';
 import { refuse, serveCalls, serveJoin, type CallContext, type Handlers, type ServeOptions, type Served } from './api/server.ts';
 import type { Facts, ManagerAddress, Membership } from './api/shapes.ts';
 import { checked } from './api/wire.ts';
+import type { Assignment, EngineReport } from './engine/assign.ts';
+import { EngineAttachment } from './engine/attachment.ts';
 import type { Engine } from './engine/engine.ts';
 import type { ReformGroup, StartGroup } from './group-port.ts';
 import { writeEpoch } from './group.ts';
@@ -35,6 +37,8 @@ export interface AgentPorts {
   /** The last lines of the log. */
   readonly logTail: (lines: number) => string[];
   readonly engine: Engine;
+  /** Where operators reach the engine: 2376 but in tests. */
+  readonly enginePort?: number;
   readonly startGroup: StartGroup;
   readonly reformGroup: ReformGroup;
   readonly version: string;
@@ -55,6 +59,7 @@ export class Agent {
   readonly identity: Identity;
   readonly peers: Peers;
   readonly renewer: Renewer;
+  readonly attachment: EngineAttachment;
   readonly startedAt: number;
   readonly #handlers: Handlers;
   readonly #joins: RateLimiter;
@@ -83,6 +88,7 @@ export class Agent {
     this.identity = new Identity(ports.files);
     this.peers = new Peers({ clock, credentials: () => this.identity.credentials(), identify: this.identity.identify });
     this.renewer = new Renewer({ clock, random, log, identity: this.identity, peers: this.peers, managers: () => this.managers(), sign: (csr) => this.#signOwn(csr), onRole: () => void this.takeRole() });
+    this.attachment = new EngineAttachment({ engine: ports.engine, identity: this.identity, clock, log, report: (report) => this.#reportEngine(report), ...(ports.enginePort === undefined ? {} : { port: ports.enginePort }) });
     this.#joins = new RateLimiter(JOIN_RATE, clock.monotonic());
     this.#handlers = this.#allHandlers();
     this.identity.onChange((what) => (what === 'revoked' ? this.#cutRevoked() : this.#trustChanged()));
@@ -120,6 +126,7 @@ export class Agent {
     this.#stop.abort();
     this.renewer.stop();
     await this.exclusively(() => this.#endRole());
+    await this.attachment.close();
     this.peers.renew(0);
     await this.#listener?.close();
   }
@@ -144,6 +151,7 @@ export class Agent {
       this.#trouble = null;
       if (this.identity.role === 'worker') this.#playWorker();
       if (this.identity.role === 'manager') await this.#playManager();
+      if (this.identity.role !== 'machine') this.attachment.follow();
       this.ports.log(`role: ${this.#playing.role}`);
     } catch (error) {
       this.#trouble = asBeltError(error).message;
@@ -170,6 +178,7 @@ export class Agent {
         explain: refuse,
       },
     });
+    await this.attachment.open();
     this.renewer.start();
     await this.takeRole();
     void this.#watchRole();
@@ -177,6 +186,7 @@ export class Agent {
 
   async #endRole(): Promise<void> {
     const playing = this.#playing;
+    await this.attachment.unfollow();
     this.#playing = { role: 'machine' };
     if (playing.role === 'worker') await playing.session.stop();
     if (playing.role === 'manager') await playing.manager.stop();
@@ -199,6 +209,7 @@ export class Agent {
     const founding = await this.#prepareManager();
     const group = await startGroup({
       cluster: identity.config.clusterId, id: identity.certificate.name, address: identity.config.address, folder: files.paths.raft, founding,
+      managers: () => identity.managers,
       credentials: () => identity.credentials(), identify: identity.identify, log,
       onChange: () => this.manager?.changed(),
       onFailure: (error) => {
@@ -208,7 +219,7 @@ export class Agent {
     });
     const sealer = createSealer(Buffer.from(files.sealKey()!, 'hex'));
     this.#leaderSeen = clock.monotonic();
-    this.#playing = { role: 'manager', manager: new Manager({ clock, log, identity, peers, group, sealer, lifetimeMs: () => lifetimeMs }) };
+    this.#playing = { role: 'manager', manager: new Manager({ clock, log, identity, peers, group, sealer, lifetimeMs: () => lifetimeMs, engine: this.ports.engine, attachment: this.attachment }) };
   }
 
   /** Fetches what a manager needs before its Raft member can start. True for the founder, which made its own. */
@@ -228,6 +239,20 @@ export class Agent {
     }
     const why = this.#trouble ?? this.session?.problem() ?? 'it is not there yet';
     throw new BeltError('timeout', `${this.identity.config.machine} has its ${this.identity.role} certificate, but ${why}`, { machine: this.identity.config.machine, next: 'belt swarm status; the agent goes on trying' });
+  }
+
+  /** {@link settled}, and the engine where it belongs too. */
+  async settledWithEngine(deadline: number): Promise<void> {
+    await this.settled(deadline);
+    await this.attachment.settled(deadline, this.#stop.signal);
+  }
+
+  async #reportEngine(report: EngineReport): Promise<Assignment> {
+    const { manager } = this;
+    if (manager === null) return this.peers.any(this.managers(), 'engine.report', report, { timeoutMs: 5000 });
+    const stream = { send: () => false, onNote: () => undefined, onClose: () => undefined, end: () => undefined };
+    const context: CallContext = { caller: { role: 'manager', name: manager.group.id }, request: null, deadline: this.ports.clock.monotonic() + 5000, stream };
+    return (await manager.call('engine.report', report, context)) as Assignment;
   }
 
   #isVoter(manager: Manager): boolean {
@@ -309,6 +334,7 @@ export class Agent {
   /** Key, certificate or roots have changed: new connections use them, old ones are replaced. */
   #trustChanged(): void {
     this.#listener?.setCredentials(this.identity.credentials());
+    this.attachment.trustChanged();
     this.peers.renew(PACE.drainMs);
     this.manager?.group.renewed();
     this.session?.reconnect();
@@ -317,6 +343,7 @@ export class Agent {
 
   #cutRevoked(): void {
     const { revoked } = this.identity;
+    this.attachment.trustChanged();
     this.manager?.group.cut(revoked);
     for (const served of this.#served) {
       if (served.serial !== null && revoked.has(served.serial)) served.end(new BeltError('certificate', `the certificate of ${served.caller.role} ${served.caller.name} is revoked`));

@@ -17,8 +17,8 @@ export interface AgentBundle {
 /** The most an agent may weigh, bytes. */
 export const BUNDLE_BYTES_MAX = 1_500_000;
 
-/** Packages that would bring native parts and that the agent has no use for: dockerode only needs ssh2 for `ssh://` hosts. */
-const LEFT_OUT = ['ssh2', 'docker-modem/lib/ssh', 'cpu-features'];
+/** Packages that the agent has no use for, native parts among them: dockerode needs ssh2 for `ssh://` hosts, the others to build images. */
+const LEFT_OUT = ['ssh2', 'docker-modem/lib/ssh', 'cpu-features', '@grpc/grpc-js', '@grpc/proto-loader', 'protobufjs', 'tar-fs', '@balena/dockerignore'];
 
 const here = dirname(fileURLToPath(import.meta.url));
 let known: Promise<AgentBundle> | null = null;

@@ -21,7 +21,7 @@ import { factsOf, splitPem } from '../certs/identity.ts';
 import { LIFETIME_MS } from '../certs/profiles.ts';
 import { BeltError, EXIT, asBeltError } from '../errors.ts';
 import { Agent } from './agent.ts';
-import { noEngine } from './engine/none.ts';
+import { engineOf } from './engine/local.ts';
 import { groupStarter, reformGroup } from './group.ts';
 import { awaitCertificate, tellBootstrap } from './identity/await-certificate.ts';
 import { AgentFiles, readText, writeText } from './identity/files.ts';
@@ -97,7 +97,7 @@ function stdin<S extends v.GenericSchema>(schema: S, text: string): v.InferOutpu
   }
 }
 
-async function run(files: AgentFiles): Promise<void> {
+async function run(files: AgentFiles, root: string): Promise<void> {
   const log = new LogBuffer((line) => process.stdout.write(`${line}\n`), () => new Date());
   const ending = new AbortController();
   let agent: Agent | null = null;
@@ -118,7 +118,7 @@ async function run(files: AgentFiles): Promise<void> {
   await awaitCertificate(files, ending.signal);
   agent = await Agent.start({
     files, clock: systemClock, random: Math.random, log: (line) => log.add(line), logTail: (lines) => log.tail(lines),
-    engine: noEngine(files.config().machine), startGroup: groupStarter(systemClock, Math.random), reformGroup,
+    engine: engineOf(root, files.config().machine), startGroup: groupStarter(systemClock, Math.random), reformGroup,
     version: version(), machineFacts, lifetimeMs: lifetime(),
   });
   log.add(`belt-agent ${version()} of ${agent.identity.config.machine} on port ${agent.port}`);
@@ -133,10 +133,11 @@ function lifetime(): number {
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({ options: { root: { type: 'string', default: '/' } }, allowPositionals: true });
-  const files = new AgentFiles(values.root === '/' ? '' : values.root);
+  const root = values.root === '/' ? '' : values.root;
+  const files = new AgentFiles(root);
   const read = (): string => readFileSync(0, 'utf8');
   switch (positionals[0]) {
-    case 'run': return run(files);
+    case 'run': return run(files, root);
     case 'csr': return void process.stdout.write(csr(files));
     case 'install-cert': return void process.stdout.write(`${JSON.stringify({ installed: installCert(files, read()) })}\n`);
     case 'install-ca': {

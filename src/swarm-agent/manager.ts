@@ -12,6 +12,9 @@ import { answerForwarded, route, type Local, type RouteOptions } from './api/rou
 import type { CallContext } from './api/server.ts';
 import type { LastKnown, Membership, RaftView } from './api/shapes.ts';
 import { commonMembership, managerAddresses, nodeRows, type Sight } from './api/view.ts';
+import type { EngineAttachment } from './engine/attachment.ts';
+import { EngineDesk } from './engine/desk.ts';
+import type { Engine } from './engine/engine.ts';
 import type { RunningGroup } from './group-port.ts';
 import type { Identity } from './identity/identity.ts';
 import { pause, type Clock, type Log } from './ports.ts';
@@ -30,6 +33,9 @@ export interface ManagerOptions {
   readonly group: RunningGroup;
   readonly sealer: Sealer;
   readonly lifetimeMs: () => number;
+  readonly engine: Engine;
+  /** This machine's own engine as others see it. */
+  readonly attachment: Pick<EngineAttachment, 'advertise' | 'saveSwarm'>;
 }
 
 /** Milliseconds that changes are gathered. */
@@ -51,6 +57,7 @@ export class Manager {
   readonly #calls: ClusterCalls;
   readonly #certificates: CertificateCalls;
   readonly #reconciler: Reconciler;
+  readonly #desk: EngineDesk;
   readonly #pending: PendingCertificates;
   readonly #stop = new AbortController();
   readonly #recording: Promise<void>;
@@ -61,7 +68,7 @@ export class Manager {
   #asOf: number | null = null;
 
   constructor(options: ManagerOptions) {
-    const { clock, group, identity, sealer, lifetimeMs, log } = options;
+    const { clock, group, identity, sealer, lifetimeMs, log, engine, attachment } = options;
     this.#options = options;
     this.group = group;
     const membershipOf = (id: string): Membership | null => this.membershipOf(id);
@@ -69,9 +76,16 @@ export class Manager {
     this.#pending = new PendingCertificates(identity.files.paths.pending);
     this.enrolment = new Enrolment({ clock, group, sealer, membershipOf, lifetimeMs, pending: this.#pending, statusOf: (id) => this.#sight().alive(id) });
     const wake = (): void => this.#reconciler.wake();
-    this.#calls = new ClusterCalls({ group, sight: () => this.#sight(), wake, outOfRaft: (id, deadline) => this.#outOfRaft(id, deadline) });
+    this.#desk = new EngineDesk({
+      group, engine, clock, log, advertise: attachment.advertise, sealer: () => sealer, ready: (id) => this.#follows(id).reachable, saveSwarm: () => attachment.saveSwarm(),
+    });
+    this.#calls = new ClusterCalls({
+      group, sight: () => this.#sight(), wake, outOfRaft: (id, deadline) => this.#outOfRaft(id, deadline),
+      stepDown: (id, deadline, force) => this.#desk.stepDown(id, { force, signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(Math.max(1, Math.floor(deadline - clock.monotonic())))]) }),
+      engineWarnings: () => this.#desk.warnings(),
+    });
     this.#certificates = new CertificateCalls({ clock, group, sealer, enrolment: this.enrolment, wake, follows: (id) => this.#follows(id) });
-    this.#reconciler = new Reconciler({ clock, group, log, also: [() => this.#certificates.rotateFurther().then((moved) => (this.#sessions.changed(), moved))] });
+    this.#reconciler = new Reconciler({ clock, group, log, also: [() => this.#certificates.rotateFurther().then((moved) => (this.#sessions.changed(), moved)), (signal) => this.#desk.work(signal)] });
     this.#recording = this.#record();
     this.changed();
   }
@@ -240,6 +254,7 @@ export class Manager {
       case 'join': return this.enrolment.join(p, write);
       case 'member.enter': return this.enrolment.enter((params as CheckedParams<'member.enter'>).address, context.caller);
       case 'member.issued': return this.enrolment.issued((params as CheckedParams<'member.issued'>).certificate, write);
+      case 'engine.report': return this.#desk.report(context.caller.name, p).finally(() => this.#reconciler.wake());
       default: return Promise.reject(new BeltError('bad_request', `${name} is no call for the leader`));
     }
   };

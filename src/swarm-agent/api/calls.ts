@@ -9,6 +9,7 @@
  */
 import * as v from 'valibot';
 
+import { Assignment, EngineReport } from '../engine/assign.ts';
 import {
   Address, Availability, CertificateRow, Count, Facts, Health, Joined, JoinRequest, JournalEntry, LabelKey, Labels, LastKnown, Membership,
   NodeRef, NodeRole, NodeRow, Id, ManagerAddress, Pem, RaftView, RotationStatus, ShortText, SwarmStatus, Time,
@@ -122,6 +123,8 @@ export const CALLS = {
   'member.issued': { plane: 'cluster', roles: ['manager'], write: true, params: v.object({ certificate: Pem }), result: done, does: 'write down a renewed certificate' },
   /** The caller asks to be taken into Raft: as a learner first, a voter when it has caught up. Asked again until `voter`. */
   'member.enter': { plane: 'cluster', roles: ['manager'], write: true, params: v.object({ address: Address }), result: v.object({ voter: v.boolean(), epoch: Count }), does: 'a manager enters Raft' },
+  /** What a node's engine is, and what the leader wants it to do: form the swarm, join it, leave it. */
+  'engine.report': { plane: 'cluster', roles: ['manager', 'worker'], write: false, params: EngineReport, result: Assignment, does: 'how the caller’s engine stands, answered with what it shall do' },
   /** A cluster call that reached a manager which does not lead. The original caller's role is checked again at the leader. */
   forward: {
     plane: 'cluster', roles: ['manager'], write: true,

@@ -13,6 +13,10 @@ export interface ClusterCallsOptions {
   readonly wake: () => void;
   /** Resolves when the node is in Raft no more; rejects with `timeout`. */
   readonly outOfRaft: (id: string, deadline: number) => Promise<void>;
+  /** Takes a manager out of the engine's own quorum first. Rejects where that would break it, unless `force`. */
+  readonly stepDown: (id: string, deadline: number, force: boolean) => Promise<void>;
+  /** What the operator should know of the engines. */
+  readonly engineWarnings: () => readonly string[];
 }
 
 /** What every write carries: its request id, and until when the caller waits (monotonic ms). */
@@ -39,7 +43,8 @@ export class ClusterCalls {
 
   async status(): Promise<CallResult<'cluster.status'>> {
     await this.#options.group.read();
-    return swarmStatus(this.#options.sight());
+    const status = swarmStatus(this.#options.sight());
+    return { ...status, warnings: [...status.warnings, ...this.#options.engineWarnings()] };
   }
 
   async journal({ limit }: CheckedParams<'cluster.journal'>): Promise<CallResult<'cluster.journal'>> {
@@ -83,6 +88,7 @@ export class ClusterCalls {
     if (node.role === 'worker') return { changed: false };
     this.#keepQuorum(node, 'demote', force);
     await this.#stepAside(node);
+    await this.#options.stepDown(node.id, write.deadline, force);
     await this.#roleChange(node, 'worker', 'demote', write);
     return { changed: true };
   }
@@ -100,6 +106,7 @@ export class ClusterCalls {
     if (group.status().membership.members.some(({ id }) => id === node.id)) {
       this.#keepQuorum(node, 'remove', force);
       await this.#stepAside(node);
+      await this.#options.stepDown(node.id, write.deadline, force);
       if (node.role === 'manager') await group.write(`${write.request}.role`, { type: 'node.role', node: node.id, role: 'worker' });
       this.#options.wake();
       await this.#options.outOfRaft(node.id, write.deadline);

@@ -23,7 +23,11 @@ export function nodeHandlers(agent: Agent): Partial<Handlers> {
       return agent.takeRole().then(() => ({ changed: true }));
     },
     'node.renew': () => agent.renewer.renew().then(() => ({ notAfter: new Date(agent.identity.certificate.notAfter).toISOString() })),
-    'node.init': () => agent.exclusively(() => initCluster(agent)),
+    'node.init': async (_params, { deadline }) => {
+      const made = await agent.exclusively(() => initCluster(agent));
+      await agent.settledWithEngine(deadline - 200);
+      return made;
+    },
     'node.join': (params, context) => join(agent, params, context),
     'node.rejoin': (params, context) => rejoin(agent, params, context),
     'node.leave': () => agent.exclusively(() => leave(agent)),
@@ -66,7 +70,7 @@ async function factsOf(agent: Agent): Promise<Facts> {
 function healthOf(agent: Agent): Health {
   const { identity, manager, session, renewer } = agent;
   const current = session?.current() ?? null;
-  const problems = [agent.trouble, renewer.problem, session?.problem() ?? null].filter((problem): problem is string => problem !== null);
+  const problems = [agent.trouble, renewer.problem, session?.problem() ?? null, ...agent.attachment.problems()].filter((problem): problem is string => problem !== null);
   if (identity.certificate.notAfter < agent.ports.clock.now()) problems.push('the certificate has run out');
   if (manager !== null && manager.group.status().leader === null) problems.push('the managers have no leader');
   return {
@@ -101,7 +105,7 @@ async function join(agent: Agent, { managers, token: text }: CheckedParams<'node
       await agent.playRole();
     });
   }
-  await agent.settled(deadline - 200);
+  await agent.settledWithEngine(deadline - 200);
   return { id: identity.certificate.name, role: identity.role === 'manager' ? 'manager' : 'worker', already };
 }
 
@@ -112,8 +116,8 @@ async function rejoin(agent: Agent, { managers }: CheckedParams<'node.rejoin'>, 
   agent.hint(managers);
   const membership = await peers.any(agent.managers(), 'member.membership', {}, { timeoutMs: 5000 });
   const own = agent.manager?.group;
-  if (identity.role === 'manager' && own !== undefined && membership.epoch > own.epoch) await agent.enterAnew(membership.epoch);
   agent.learn(membership);
+  if (identity.role === 'manager' && own !== undefined && membership.epoch > own.epoch) await agent.enterAnew(membership.epoch);
   await agent.settled(deadline - 200);
   return { id: identity.certificate.name, role: identity.role === 'manager' ? 'manager' : 'worker' };
 }
@@ -121,6 +125,7 @@ async function rejoin(agent: Agent, { managers }: CheckedParams<'node.rejoin'>, 
 async function leave(agent: Agent): Promise<{ changed: boolean }> {
   if (agent.identity.role === 'machine') return { changed: false };
   await agent.endRole();
+  await agent.attachment.leave();
   agent.ports.files.wipeManager();
   agent.identity.leave();
   return { changed: true };

@@ -25,6 +25,7 @@ export class EngineFollower {
   #cancel: () => void = () => undefined;
   #busy: Promise<void> | null = null;
   #lastProblem: string | null = null;
+  #settled = false;
 
   constructor(options: EngineFollowerOptions) {
     this.#options = options;
@@ -34,6 +35,11 @@ export class EngineFollower {
   /** What keeps the engine from being where it should be; null when nothing does. */
   problem(): string | null {
     return this.#lastProblem;
+  }
+
+  /** Whether the leader said that nothing is to come. */
+  get settled(): boolean {
+    return this.#settled;
   }
 
   /** Something changed: report now. */
@@ -64,6 +70,7 @@ export class EngineFollower {
       const assignment = await this.#options.report(report);
       await this.#act(assignment);
       this.#lastProblem = null;
+      this.#settled = assignment.act === 'none' && assignment.settled;
       if (assignment.act !== 'none') return 0;
       return assignment.settled ? REPORT_MS.settled : REPORT_MS.unsettled;
     } catch (error) {

@@ -1,0 +1,26 @@
+/** Which engine this machine has. */
+import { existsSync } from 'node:fs';
+import { cp, mkdir } from 'node:fs/promises';
+import path from 'node:path';
+
+import { dockerEngine, DOCKER_SOCKET } from './docker.ts';
+import type { Engine } from './engine.ts';
+import { noEngine } from './none.ts';
+
+/** Where distributions and Docker's own packages put the daemon: an engine that is installed and only not up yet is an engine. */
+const DAEMONS = ['/usr/bin/dockerd', '/usr/sbin/dockerd', '/usr/local/bin/dockerd'];
+const SWARM_FOLDER = '/var/lib/docker/swarm';
+
+/** Docker Engine where it is installed. A machine that is a folder of another one (`root` not empty: `local`) has none. */
+export function engineOf(root: string, machine: string): Engine {
+  const docker = root === '' && [DOCKER_SOCKET, ...DAEMONS].some((file) => existsSync(file));
+  return docker ? dockerEngine() : noEngine(machine);
+}
+
+/** Copies the engine's swarm directory (its Raft log, certificates and keys) below `folder`, before it is changed for good. */
+export async function saveSwarmFolder(folder: string, now: Date, from: string = SWARM_FOLDER): Promise<void> {
+  if (!existsSync(from)) return;
+  const target = path.join(folder, `docker-swarm-${now.toISOString().replace(/[:.]/g, '-')}`);
+  await mkdir(target, { recursive: true, mode: 0o700 });
+  await cp(from, target, { recursive: true, preserveTimestamps: true });
+}
