@@ -90,7 +90,7 @@ export class Simulation {
     const slow = random.chance(0.15);
     const longest = slow ? random.between(20, 60) : random.between(1, 8);
     const faults = {
-      loss: random.pick([0, 0.01, 0.1]), doubling: random.pick([0, 0.05]), delayMs: [longest / 8, longest] as const, late: random.pick([0, 0.02, 0.1]), lateMs: 1_000,
+      loss: random.pick([0, 0.01, 0.1, 0.3]), doubling: random.pick([0, 0.05]), delayMs: [longest / 8, longest] as const, late: random.pick([0, 0.02, 0.2]), lateMs: random.pick([60, 300, 1_000]),
     };
     this.network = new Network(this.events, new Random(options.seed, 'network'), faults, (message) => this.members.get(message.to)?.receive(message));
     this.found(drawConfig(random, slow), random.int(3, 7));
@@ -125,15 +125,23 @@ export class Simulation {
     this.network.send(message);
     const promises = message.type === 'vote' || message.type === 'append' || ('granted' in message && message.granted) || ('ok' in message && message.ok);
     if (this.calm || !promises || !this.random.chance(this.treachery * (message.type.startsWith('append') ? 1 : 20))) return;
-    const member = this.members.get(message.from)!;
-    this.events.after(this.random.between(0, 3), () => member.crash());
-    this.events.after(this.random.exponential(message.type === 'append' ? 200 : 30), () => member.start());
+    const isLog = message.type.startsWith('append');
+    this.crashSoon(this.members.get(message.from)!, isLog ? 3 : 1, isLog ? 100 : 8);
   }
 
-  /** A new leader may at once be asked to change the membership, before it has committed anything. */
+  private crashSoon(member: SimMember, withinMs: number, meanDownMs: number): void {
+    const after = this.random.between(0, withinMs);
+    this.events.after(after, () => this.calm || member.crash());
+    this.events.after(after + this.random.exponential(meanDownMs), () => member.start());
+  }
+
+  /** A new leader that has committed nothing yet is the most interesting victim: have it change the membership, lose power, or lose its links. */
   private elected(member: SimMember): void {
     if (this.calm || !this.random.chance(this.eagerness)) return;
-    this.events.after(this.random.between(0, 4), () => changeSomething(this.members, this.random, member));
+    const kind = this.random.int(0, 3);
+    if (kind <= 1) this.events.after(this.random.between(0, 4), () => changeSomething(this.members, this.random, member));
+    else if (kind === 2) this.crashSoon(member, 10, 60);
+    else this.network.isolate(member.id, this.random.between(5, 200));
   }
 
   /** Runs to the end or to the first breach. */

@@ -61,6 +61,10 @@ const TROUBLES: Record<string, Trouble> = {
   },
   'clock skew': (world) => someMember(world).setClockRate(world.random.between(0.7, 1.4)),
   transfer: (world) => leaderOr(world).transfer(world.random.chance(0.5) ? null : someMember(world).id),
+  'transfers to everybody': (world) => {
+    // One is given up after two election timeouts; its message may come late and make two candidates of one term.
+    for (let at = 0; at < 4; at += 1) world.events.after(at * 55, () => leaderOr(world).transfer(someMember(world).id));
+  },
   membership: (world) => changeSomething(world.members, world.random, leaderOr(world)),
   'membership again': (world) => {
     // A second change on the heels of the first, at everybody who thinks it leads.

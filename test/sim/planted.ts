@@ -34,8 +34,7 @@ const sendsEarly = (...types: Message['type'][]) => ({
 });
 
 export const PLANTED_BUGS: readonly PlantedBug[] = [
-  core('votes before the vote is on disk', 'paper, figure 2: persistent state', sendsEarly('vote-reply')),
-  core('asks for votes before its own is on disk', 'paper, figure 2: persistent state', sendsEarly('vote')),
+  core('votes, for itself or others, before the vote is on disk', 'paper, figure 2: persistent state', sendsEarly('vote', 'vote-reply')),
   core('votes twice in one term', 'paper, figure 2, RequestVote 2', { mayVoteFor: () => true }),
   core('votes for a log that is behind', 'paper, 5.4.1', { isUpToDate: () => true }),
   core('compares logs by length alone', 'paper, 5.4.1', { isUpToDate: (candidate, own) => candidate.index >= own.index }),
