@@ -2,6 +2,7 @@
 import type { TLSSocket } from 'node:tls';
 
 import type { Group } from './api/group.ts';
+import type { ManagerAddress } from './api/shapes.ts';
 import type { Log } from './ports.ts';
 import type { Credentials, Identify, PeerIdentity } from './transport/identity.ts';
 
@@ -15,6 +16,8 @@ export interface GroupOptions {
   readonly folder: string;
   /** The first manager of a new cluster: it is the only voter. Else it waits to be taken in. */
   readonly founding: boolean;
+  /** Whom a member that has no membership yet may answer: the managers that will take it in. */
+  readonly managers: () => readonly ManagerAddress[];
   readonly credentials: () => Credentials;
   readonly identify: Identify;
   readonly log: Log;

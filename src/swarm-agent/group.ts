@@ -15,7 +15,7 @@ import type { Clock, Random } from './ports.ts';
 import { decodeMembership, encodeMembership } from './raft/membership.ts';
 import type { Membership, Message } from './raft/types.ts';
 import { dial } from './transport/dial.ts';
-import type { PeerIdentity } from './transport/identity.ts';
+import type { Identify, PeerIdentity } from './transport/identity.ts';
 import { PeerLinks } from './transport/peer-links.ts';
 
 /** Milliseconds between the connections that are made anew after a renewal: never all at once. */
@@ -94,8 +94,7 @@ function network(options: GroupOptions, epoch: number, clock: Clock, random: Ran
   const dialed = new Set<TLSSocket>();
   const accepted = new Map<TLSSocket, string>();
   let links: PeerLinks | null = null;
-  const bound = (socket: TLSSocket): void => {
-    const expires = socket.getPeerX509Certificate()?.validToDate.getTime() ?? 0;
+  const bound = (socket: TLSSocket, expires: number): void => {
     const cancel = clock.after(expires - clock.now(), () => socket.destroy());
     socket.once('close', cancel);
   };
@@ -104,23 +103,29 @@ function network(options: GroupOptions, epoch: number, clock: Clock, random: Ran
     const open = new PeerLinks({
       self: options.id, group: `${cluster}/${epoch}`, random, onMessages: receive,
       onLink: ({ id, address }, error) => {
-        if (error === null) options.log(`raft: connected to ${id} (${address})`);
+        options.log(error === null ? `raft: connected to ${id} (${address})` : `raft: ${error.message}`);
       },
       dial: async ({ id, address }) => {
-        const { socket } = await dial({ address, protocol: 'raft', credentials: options.credentials(), identify: options.identify, expect: id });
+        let expires = 0;
+        // A client's socket gives its peer's certificate only once (Node 24), and that is when it is judged.
+        const identify: Identify = (certificate) => {
+          expires = certificate.validToDate.getTime();
+          return options.identify(certificate);
+        };
+        const { socket } = await dial({ address, protocol: 'raft', credentials: options.credentials(), identify, expect: id });
         dialed.add(socket);
         socket.once('close', () => dialed.delete(socket));
-        bound(socket);
+        bound(socket, expires);
         return socket;
       },
     });
     links = open;
-    return { send: (messages) => open.send(messages), setPeers: (members) => open.setPeers(members), close: () => open.close() };
+    return { send: (messages) => open.send(messages), setPeers: (members) => open.setPeers(members.length > 0 ? members : options.managers()), close: () => open.close() };
   };
   return {
     connect,
     accept: (socket, peer) => {
-      bound(socket);
+      bound(socket, socket.getPeerX509Certificate()?.validToDate.getTime() ?? 0);
       accepted.set(socket, peer.serial);
       socket.once('close', () => accepted.delete(socket));
       if (links === null) socket.destroy();

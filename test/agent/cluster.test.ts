@@ -1,19 +1,147 @@
 /** The whole life of a small cluster: real agents, real TLS, real Raft. */
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { Harness } from './harness.ts';
+import { Harness, leaderOf, until } from './harness.ts';
 
 let harness: Harness;
+beforeEach(() => {
+  harness = new Harness();
+});
 afterEach(() => harness.close());
+
+const failure = (promise: Promise<unknown>) => promise.then(() => { throw new Error('it succeeded'); }, (error: unknown) => error as { code: string; message: string });
 
 describe('a cluster of agents', () => {
   test('is founded, takes a worker, and lists both', async () => {
-    harness = new Harness();
     const { managers: [mg0] } = await harness.cluster(1, 1);
     const nodes = await harness.nodes(mg0!);
     expect(nodes.map(({ name, role, status, managerStatus }) => ({ name, role, status, managerStatus }))).toEqual([
       { name: 'mg0', role: 'manager', status: 'ready', managerStatus: 'leader' },
       { name: 'node0', role: 'worker', status: 'ready', managerStatus: null },
     ]);
+  });
+
+  test('three managers share a write, and any of them takes the call', async () => {
+    const { managers } = await harness.cluster(3);
+    const [mg0, , mg2] = managers;
+    await harness.client.cluster([mg2!.endpoint], 'nodes.label', { node: 'mg1', set: { rack: '7' } });
+    expect((await harness.nodes(mg0!)).find(({ name }) => name === 'mg1')?.labels).toEqual({ rack: '7' });
+    const again = await harness.client.cluster([mg0!.endpoint], 'nodes.label', { node: 'mg1', set: { rack: '7' } });
+    expect(again.changed).toBe(false);
+    const status = await harness.client.cluster([mg2!.endpoint], 'cluster.status', {});
+    expect(status).toMatchObject({ leader: 'mg0', quorum: 2, reachable: 3, tolerates: { nodes: 1 }, workers: { ready: 0, total: 0 } });
+    expect(status.managers.every(({ voter, matchIndex }) => voter && (matchIndex ?? 0) > 0)).toBe(true);
+  });
+
+  test('the leader dies, another takes over, and the worker finds it; the dead one comes back as itself', async () => {
+    const { managers, workers: [node0] } = await harness.cluster(3, 1);
+    const old = leaderOf(managers)!;
+    const id = old.agent!.identity.certificate.name;
+    await harness.stop(old);
+    const rest = managers.filter((machine) => machine !== old);
+    const leader = await until(() => leaderOf(rest), 'a new leader');
+    await harness.client.cluster([leader.endpoint], 'nodes.label', { node: 'node0', set: { after: 'failover' } });
+    await until(() => node0!.agent!.session?.current()?.manager === leader.agent!.identity.certificate.name, 'the worker’s new session');
+    await until(async () => (await harness.nodes(leader)).find(({ name }) => name === old.name)?.managerStatus === 'unreachable', 'the dead manager is unreachable');
+    await harness.start(old);
+    expect(old.agent!.identity.certificate.name).toBe(id);
+    await until(async () => (await harness.nodes(leader)).find(({ name }) => name === old.name)?.managerStatus === 'reachable', 'the manager is back');
+  });
+
+  test('without a quorum every cluster call says so within 3 s, and the node plane goes on', async () => {
+    const { managers } = await harness.cluster(3);
+    const [mg0, mg1, mg2] = managers;
+    await harness.stop(mg1!, mg2!);
+    for (const call of ['cluster.nodes', 'cluster.status'] as const) {
+      const began = performance.now();
+      expect(await failure(harness.client.cluster([mg0!.endpoint], call, {}))).toMatchObject({ code: 'no_quorum', message: '1 of 3 managers reachable, 2 needed' });
+      expect(performance.now() - began).toBeLessThan(3000);
+    }
+    const health = await harness.client.call(mg0!.endpoint, 'node.health', {});
+    expect(health.problems).toContain('the managers have no leader');
+    const known = await harness.client.call(mg0!.endpoint, 'node.cluster', {});
+    expect(known.asOf).not.toBeNull();
+    expect(known.nodes.map(({ name }) => name)).toEqual(['mg0', 'mg1', 'mg2']);
+    await harness.start(mg1!);
+    await until(() => leaderOf([mg0!, mg1!]), 'a leader of the two');
+    expect((await harness.nodes(mg1!)).length).toBe(3);
+  });
+
+  test('a worker is promoted, and demoted again without a trace of the manager', async () => {
+    const { managers: [mg0], workers: [node0] } = await harness.cluster(1, 1);
+    await harness.client.cluster([mg0!.endpoint], 'nodes.promote', { node: 'node0' });
+    await until(async () => (await harness.nodes(mg0!)).every(({ role, becoming, managerStatus }) => role === 'manager' && becoming === null && managerStatus !== 'unreachable'), 'both are managers');
+    expect(node0!.agent!.identity.role).toBe('manager');
+    await harness.client.cluster([node0!.endpoint], 'nodes.demote', { node: 'node0' });
+    await until(() => node0!.agent!.identity.role === 'worker' && node0!.agent!.session?.current() !== null, 'node0 is a worker with a session');
+    expect(node0!.files.sealKey()).toBeNull();
+    const nodes = await until(async () => {
+      const rows = await harness.nodes(mg0!);
+      return rows.every(({ becoming }) => becoming === null) && rows;
+    }, 'the demotion is done');
+    expect(nodes.map(({ name, role, status }) => [name, role, status])).toEqual([['mg0', 'manager', 'ready'], ['node0', 'worker', 'ready']]);
+    const journal = await until(async () => {
+      const { entries } = await harness.client.cluster([mg0!.endpoint], 'cluster.journal', {});
+      return entries.every(({ state }) => state === 'done') && entries;
+    }, 'the journal is closed');
+    expect(journal.map(({ action, subject }) => [action, subject])).toEqual([['demote', 'node0'], ['promote', 'node0']]);
+  });
+
+  test('the leader can be demoted: it hands over first', async () => {
+    const { managers } = await harness.cluster(3);
+    const leader = leaderOf(managers)!;
+    const rest = managers.filter((machine) => machine !== leader);
+    expect((await harness.client.cluster([leader.endpoint], 'nodes.demote', { node: leader.name })).changed).toBe(true);
+    await until(() => leader.agent!.identity.role === 'worker' && leader.agent!.session?.current() !== null, 'the old leader is a worker');
+    expect((await harness.nodes(rest[0]!)).find(({ name }) => name === leader.name)).toMatchObject({ role: 'worker', status: 'ready' });
+  });
+
+  test('a manager leaves, and is a machine again; its certificate is worth nothing', async () => {
+    const { managers } = await harness.cluster(3);
+    const [mg0, , mg2] = managers;
+    expect((await harness.client.cluster([mg0!.endpoint], 'nodes.remove', { node: 'mg2', leaving: true })).changed).toBe(true);
+    expect((await harness.client.call(mg2!.endpoint, 'node.leave', {})).changed).toBe(true);
+    expect(mg2!.agent!.identity.role).toBe('machine');
+    expect((await harness.client.cluster([mg0!.endpoint], 'nodes.remove', { node: 'mg2', leaving: true })).changed).toBe(false);
+    expect((await harness.nodes(mg0!)).map(({ name }) => name)).toEqual(['mg0', 'mg1']);
+    await harness.join(mg2!, 'worker', mg0!);
+    expect((await harness.nodes(mg0!)).map(({ name, role }) => [name, role])).toEqual([['mg0', 'manager'], ['mg1', 'manager'], ['mg2', 'worker']]);
+  });
+
+  test('managers that would lose the quorum are not demoted', async () => {
+    const { managers } = await harness.cluster(3);
+    const [mg0, mg1, mg2] = managers;
+    await harness.stop(mg2!);
+    const leader = await until(() => leaderOf([mg0!, mg1!]), 'a leader');
+    await until(async () => (await harness.nodes(leader)).find(({ name }) => name === 'mg2')?.managerStatus === 'unreachable', 'mg2 is seen to be gone');
+    const other = leader === mg0 ? mg1! : mg0!;
+    expect(await failure(harness.client.cluster([leader.endpoint], 'nodes.demote', { node: other.name }))).toMatchObject({
+      code: 'refused', message: `without ${other.name} there are 2 managers, 2 are needed and only 1 are reachable`,
+    });
+    expect((await harness.client.cluster([leader.endpoint], 'nodes.demote', { node: 'mg2' })).changed).toBe(true);
+  });
+
+  test('a rebuild keeps labels and workers, takes the others in again, and can be repeated', async () => {
+    const { managers, workers: [node0] } = await harness.cluster(3, 1);
+    const [mg0, mg1, mg2] = managers;
+    await harness.client.cluster([mg0!.endpoint], 'nodes.label', { node: 'node0', set: { kept: 'yes' } });
+    for (const epoch of [1, 2]) {
+      await harness.stop(mg1!, mg2!);
+      const reformed = await harness.client.call(mg0!.endpoint, 'node.reform', { epoch });
+      expect(reformed).toMatchObject({ changed: true, raft: { epoch, state: 'leader' } });
+      expect((await harness.client.call(mg0!.endpoint, 'node.reform', { epoch })).changed).toBe(false);
+      expect((await harness.nodes(mg0!)).find(({ name }) => name === 'node0')).toMatchObject({ labels: { kept: 'yes' } });
+      await until(() => node0!.agent!.session?.current() !== null, 'the worker is back');
+      await harness.start(mg1!);
+      await harness.start(mg2!);
+      for (const machine of [mg1!, mg2!]) {
+        expect(await harness.client.call(machine.endpoint, 'node.rejoin', { managers: [mg0!.endpoint.address] })).toMatchObject({ role: 'manager' });
+      }
+      const status = await until(async () => {
+        const now = await harness.client.cluster([mg1!.endpoint], 'cluster.status', {});
+        return now.reachable === 3 && now;
+      }, 'three managers again');
+      expect(status.raft.epoch).toBe(epoch);
+    }
   });
 });

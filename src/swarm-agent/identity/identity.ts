@@ -119,7 +119,8 @@ export class Identity {
   /** Takes news of the cluster unless older than what is known. True when something changed. */
   learn(membership: Membership): boolean {
     const node = this.#node;
-    if (node === null || membership.version < node.membership.version || membership.epoch < node.membership.epoch) return false;
+    if (node === null || membership.epoch < node.membership.epoch) return false;
+    if (membership.epoch === node.membership.epoch && membership.version < node.membership.version) return false;
     const same = digestOf(membership) === digestOf(node.membership) && membership.role === node.membership.role && membership.generation === node.membership.generation;
     if (same) {
       this.#node = { ...node, membership };
