@@ -38,12 +38,15 @@ export class SpareSegment {
     });
   }
 
-  /** The spare as an open file that still has the spare's name: zeros as far as it was filled, an empty file when there was none. Throws what the disk throws. */
+  /** An open file that still has the spare's name: the spare when it is ready, else an empty one (a fill under way would go on in a file that is in use). Throws what the disk throws. */
   take(): DiskFile {
-    const file = this.#file ?? this.#disk.open(SpareSegment.fileName);
+    const file = this.ready ? this.#file : null;
+    if (file === null) {
+      this.close();
+      this.#disk.remove(SpareSegment.fileName);
+    }
     this.#file = null;
-    this.#filling++;
-    return file;
+    return file ?? this.#disk.open(SpareSegment.fileName);
   }
 
   close(): void {

@@ -66,8 +66,22 @@ export function diskConformance(name: string, make: () => { disk: Disk; settle: 
       const file = disk.open('spare');
       disk.rename('spare', 'used');
       file.write(0, Buffer.from('x'));
-      expect(text(disk.open('used'))).toBe('x');
       file.close();
+      expect(text(disk.open('used'))).toBe('x');
+    });
+
+    test('reads what is being synced, and what was written meanwhile', async () => {
+      const made = make();
+      const file = made.disk.open('a');
+      file.write(0, Buffer.from('one'));
+      const first = synced(made, (done) => file.sync(done));
+      expect([text(file), file.read(1, 9).toString(), file.size()]).toEqual(['one', 'ne', 3]);
+      file.write(3, Buffer.from('two'));
+      expect(text(file)).toBe('onetwo');
+      const second = synced(made, (done) => file.sync(done));
+      file.close();
+      await Promise.all([first, second]);
+      expect(text(made.disk.open('a'))).toBe('onetwo');
     });
 
     test('reports syncs once each, and never from within the call', async () => {
