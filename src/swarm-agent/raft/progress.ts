@@ -32,8 +32,9 @@ export class Progress {
   /** What is sent next (paper, figure 2: nextIndex). */
   next: LogIndex;
   state: 'probe' | 'replicate' | 'snapshot' = 'probe';
-  /** Probing: a message is out and not answered. */
+  /** Probing: a message is out and not answered, since `probedAt`. */
   probing = false;
+  probedAt: Millis = 0;
   /** Entries are being read from disk for it. */
   reading = false;
   snapshot: SnapshotTransfer | null = null;
@@ -60,9 +61,10 @@ export class Progress {
   }
 
   /** An append that ends at `last` went out. */
-  sent(last: LogIndex, bytes: number): void {
+  sent(last: LogIndex, bytes: number, now: Millis): void {
     if (this.state === 'probe') {
       this.probing = true;
+      this.probedAt = now;
       return;
     }
     this.next = last + 1;

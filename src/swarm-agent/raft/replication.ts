@@ -63,7 +63,7 @@ function sendAppend(core: Core, progress: Progress, prevIndex: LogIndex, prevTer
   let bytes = 0;
   for (const entry of entries) bytes += entry.data.length;
   core.send({ type: 'append', from: core.id, to: progress.id, term: core.term, prevIndex, prevTerm, entries, commit: core.commit });
-  progress.sent(prevIndex + entries.length, bytes);
+  progress.sent(prevIndex + entries.length, bytes, core.now);
 }
 
 export function onAppendReply(core: Core, reply: AppendReply): void {
@@ -130,7 +130,8 @@ export function onHeartbeatReply(core: Core, reply: HeartbeatReply): void {
     confirmReads(core);
   }
   if (progress.state === 'snapshot') return nudgeSnapshot(core, progress);
-  progress.probing = false;
+  // It answers a heartbeat sent after the probe, but not the probe: that was lost.
+  if (reply.sentAt > progress.probedAt) progress.probing = false;
   core.replicationDue = true;
   if (progress.match < progress.next - 1 && progress.state === 'replicate') askWhereItEnds(core, progress);
 }
