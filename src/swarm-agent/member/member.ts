@@ -3,67 +3,17 @@
  * state machine (`store/`) and the clock. All of these are arguments, so that a harness can host hundreds of members in one process.
  */
 import { BeltError, asBeltError } from '../../errors.ts';
-import type { Disk } from '../log/disk.ts';
-import { RaftLog, type OpenedLog } from '../log/raft-log.ts';
-import { SnapshotStore } from '../log/snapshots.ts';
-import type { Clock, Random } from '../ports.ts';
+import type { Clock } from '../ports.ts';
 import { checkConfig } from '../raft/config.ts';
 import { RaftNode, foundingState } from '../raft/node.ts';
-import type { Entry, Member as RaftMember, MemberId, Membership, MembershipChange, Message, Millis } from '../raft/types.ts';
-import type { RaftConfig, RaftEvent, RaftStatus, Ready, RoleChange, SnapshotMeta } from '../raft/types.ts';
-import { command, decodeCommand, encodeCommand, type Change, type Command } from '../store/commands.ts';
-import type { Revision, WriteResult } from '../store/records.ts';
-import { decodeState, freeze, stateHash } from '../store/snapshot.ts';
+import type { Entry, MemberId, MembershipChange, Message, Millis, RaftEvent, RaftStatus, Ready, RoleChange, SnapshotMeta } from '../raft/types.ts';
+import { command, decodeCommand, encodeCommand, type Change } from '../store/commands.ts';
+import type { Revision } from '../store/records.ts';
+import { stateHash } from '../store/snapshot.ts';
 import { ClusterState } from '../store/state.ts';
 import { Answers, refusal, type Waiting } from './answers.ts';
-
-/** The other members, as messages go. */
-export interface Network {
-  /** Sends what can be sent, drops the rest; never blocks. */
-  send(messages: readonly Message[]): void;
-  /** Whom to be connected to from now on. */
-  setPeers(members: readonly RaftMember[]): void;
-  close(): void;
-}
-
-/** What the owner of a member is told. Called within the member's turn: take note and return. */
-export interface MemberEvents {
-  /** Role, term or leader have changed. */
-  readonly onRole?: (change: RoleChange) => void;
-  /** An entry was applied to {@link Member.state}. */
-  readonly onApplied?: (command: Command, result: WriteResult) => void;
-  /** The state was replaced by a snapshot of the leader's. */
-  readonly onRestored?: () => void;
-  /** A membership is in force. */
-  readonly onMembership?: (membership: Membership) => void;
-  readonly onEvent?: (event: RaftEvent) => void;
-  /** The member has stopped by itself: the disk failed, or the cluster's level is above this release. */
-  readonly onFailed?: (error: BeltError) => void;
-}
-
-export interface MemberOptions {
-  readonly id: MemberId;
-  /** How often the group was reformed; 0 at first. */
-  readonly epoch?: number;
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly random: Random;
-  /** Connects the member: messages that arrive go to the function given. */
-  readonly network: (receive: (messages: readonly Message[]) => void) => Network;
-  readonly config?: Partial<RaftConfig>;
-  /** Founds the group: on an empty disk, the member begins with this membership. All founders must be given the same. */
-  readonly founding?: Membership;
-  readonly events?: MemberEvents;
-  /** Calls `act` when the inputs at hand have been taken in. Default `setImmediate`: one turn of the event loop makes one batch. */
-  readonly soon?: (act: () => void) => void;
-  readonly segmentBytes?: number;
-}
-
-/** What a member shows beside Raft's own status. */
-export interface MemberDisk {
-  readonly logBytes: number | null;
-  readonly snapshotAgeMs: number | null;
-}
+import type { MemberDisk, MemberEvents, MemberOptions, Network } from './ports.ts';
+import { Storage } from './storage.ts';
 
 interface Proposal extends Waiting<Revision> {
   readonly bytes: Buffer;
@@ -75,18 +25,14 @@ const PROPOSALS_MAX = 65_536;
 export class Member {
   readonly id: MemberId;
   readonly epoch: number;
-  readonly #options: MemberOptions;
   readonly #clock: Clock;
   readonly #events: MemberEvents;
   readonly #defer: (act: () => void) => void;
   readonly #node: RaftNode;
-  readonly #log: RaftLog;
-  readonly #snapshots: SnapshotStore;
+  readonly #storage: Storage;
   readonly #network: Network;
   readonly #answers = new Answers();
   #state: ClusterState;
-  /** The state's time as of the newest snapshot, ms of wall clock. */
-  #snapshotAt: number | null = null;
   #proposals: Proposal[] = [];
   #turnDue = false;
   #timer: { readonly at: Millis; readonly cancel: () => void } | null = null;
@@ -96,23 +42,19 @@ export class Member {
 
   /** Reads the disk and begins as a follower. Throws `BeltError('log_corrupt')`, `BeltError('disk')`, `BeltError('state_newer')` or `BeltError('config')`. */
   constructor(options: MemberOptions) {
-    this.#options = options;
     this.id = options.id;
     this.epoch = options.epoch ?? 0;
     this.#clock = options.clock;
     this.#events = options.events ?? {};
     this.#defer = options.soon ?? ((act) => void setImmediate(act));
-    this.#snapshots = new SnapshotStore(options.disk);
-    const { log, vote, entries } = this.#openLog();
-    this.#log = log;
-    const found = { vote, entries, snapshot: this.#snapshots.newest, partial: this.#snapshots.partial };
-    this.#state = new ClusterState();
-    if (found.snapshot !== null) this.#restore(found.snapshot);
-    const isNew = vote.term === 0 && entries.length === 0 && found.snapshot === null;
+    const { disk, segmentBytes } = options;
+    this.#storage = new Storage({ disk, ...(segmentBytes === undefined ? {} : { segmentBytes }), onDurable: (seq) => this.#durable(seq), onFailed: (error) => this.#fail(error) });
+    const { found, isNew } = this.#storage;
+    this.#state = found.snapshot === null ? new ClusterState() : this.#storage.restore(found.snapshot);
     const founded = isNew && options.founding !== undefined ? foundingState(options.founding) : null;
     this.#node = new RaftNode({ id: this.id, config: checkConfig(options.config), state: founded ?? found, random: options.random, now: this.#clock.monotonic() });
     // Number 0 comes before the core's own writes: when one of those is durable, so is this.
-    if (founded !== null) log.append({ seq: 0, vote: founded.vote, reset: null, entries: founded.entries });
+    if (founded !== null) this.#storage.log.append({ seq: 0, vote: founded.vote, reset: null, entries: founded.entries });
     this.#network = options.network((messages) => this.#receive(messages));
     this.#membershipInForce();
     this.#soon();
@@ -128,7 +70,7 @@ export class Member {
   }
 
   disk(): MemberDisk {
-    return { logBytes: this.#log.stats().bytes, snapshotAgeMs: this.#snapshotAt === null ? null : Math.max(0, this.#clock.now() - this.#snapshotAt) };
+    return this.#storage.figures(this.#clock.now());
   }
 
   /** The hash of the state at its index, for comparing members. Takes milliseconds with thousands of nodes. */
@@ -205,8 +147,7 @@ export class Member {
     this.#closed = true;
     this.#timer?.cancel();
     this.#network.close();
-    this.#log.close();
-    this.#snapshots.close();
+    this.#storage.close();
     this.#refuseProposals(stopped);
     this.#answers.close('this manager has stopped');
   }
@@ -264,17 +205,17 @@ export class Member {
    */
   #carryOut(ready: Ready, now: Millis): void {
     if (ready.snapshotWanted !== null) this.#takeSnapshot(ready.snapshotWanted);
-    if (ready.persist !== null) this.#log.append(ready.persist);
+    if (ready.persist !== null) this.#storage.log.append(ready.persist);
     if (ready.messages.length > 0) this.#network.send(ready.messages);
     if (ready.restore !== null) this.#install(ready.restore, now);
     if (ready.apply.length > 0) this.#apply(ready.apply, now);
     for (const { id, ok } of ready.reads) this.#answers.read(id, ok);
     if (ready.lost !== null) this.#answers.lost(ready.lost);
     if (ready.role !== null) this.#roleChanged(ready.role);
-    for (const { to, from, bytesMax } of ready.logReads) this.#node.logRead(now, to, from, this.#log.read(from, bytesMax));
-    for (const { to, meta, offset, bytesMax } of ready.snapshotReads) this.#node.snapshotRead(now, to, meta, offset, this.#snapshots.read(meta, offset, bytesMax));
+    for (const { to, from, bytesMax } of ready.logReads) this.#node.logRead(now, to, from, this.#storage.log.read(from, bytesMax));
+    for (const { to, meta, offset, bytesMax } of ready.snapshotReads) this.#node.snapshotRead(now, to, meta, offset, this.#storage.snapshots.read(meta, offset, bytesMax));
     for (const write of ready.snapshotWrites) this.#receiveSnapshot(write, now);
-    if (ready.compact !== null) this.#log.compact(ready.compact);
+    if (ready.compact !== null) this.#storage.log.compact(ready.compact);
     for (const event of ready.events) this.#tell(event);
   }
 
@@ -295,54 +236,36 @@ export class Member {
 
   // The disk.
 
-  #openLog(): OpenedLog {
-    const { disk, segmentBytes } = this.#options;
-    return RaftLog.open({
-      disk,
-      ...(segmentBytes === undefined ? {} : { segmentBytes }),
-      onDurable: (seq) => {
-        this.#node.persisted(this.#clock.monotonic(), seq);
-        this.#soon();
-      },
-      onFailed: (error) => this.#fail(error),
-    });
+  #durable(seq: number): void {
+    this.#node.persisted(this.#clock.monotonic(), seq);
+    this.#soon();
   }
 
   #takeSnapshot(point: NonNullable<Ready['snapshotWanted']>): void {
-    const encode = freeze(this.#state);
-    const { at } = this.#state;
-    this.#snapshots.save(point, encode(), (meta) => {
+    this.#storage.save(point, this.#state, (meta) => {
       if (this.#closed) return;
-      if (meta !== null) this.#snapshotAt = at;
       this.#node.snapshotTaken(this.#clock.monotonic(), meta);
       this.#soon();
     });
   }
 
   #receiveSnapshot(write: Ready['snapshotWrites'][number], now: Millis): void {
-    const { meta, offset, data, last } = write;
-    let failed = false;
-    this.#snapshots.receive(write, (ok, error) => {
-      if (this.#closed) return;
-      failed = error !== null;
-      if (error !== null) return this.#fail(error);
-      this.#node.snapshotStored(this.#clock.monotonic(), meta, ok);
-      this.#soon();
+    this.#storage.receive(write, {
+      written: (bytes) => this.#node.snapshotWritten(now, write.meta, bytes),
+      stored: (ok) => {
+        if (this.#closed) return;
+        this.#node.snapshotStored(this.#clock.monotonic(), write.meta, ok);
+        this.#soon();
+      },
+      failed: (error) => this.#fail(error),
     });
-    if (!last && !failed) this.#node.snapshotWritten(now, meta, offset + data.length);
   }
 
   #install(meta: SnapshotMeta, now: Millis): void {
-    this.#restore(meta);
+    this.#state = this.#storage.restore(meta);
     this.#answers.overtaken(meta.index);
     this.#node.applied(now, meta.index);
     this.#events.onRestored?.();
-  }
-
-  #restore(meta: SnapshotMeta): void {
-    this.#state = decodeState(this.#snapshots.content(meta));
-    this.#state.index = meta.index;
-    this.#snapshotAt = this.#state.at;
   }
 
   // Time, the others, and the end.

@@ -1,6 +1,7 @@
 /** A group of real members in one process, on disks in memory, with time and network turned by hand: the same run every time. */
 import type { BeltError } from '../../../src/errors.ts';
-import { Member, type MemberOptions } from '../../../src/swarm-agent/member/member.ts';
+import { Member } from '../../../src/swarm-agent/member/member.ts';
+import type { MemberOptions } from '../../../src/swarm-agent/member/ports.ts';
 import type { Clock } from '../../../src/swarm-agent/ports.ts';
 import type { Membership, Message, RaftConfig } from '../../../src/swarm-agent/raft/types.ts';
 import { CrashDisk } from '../log/crash-disk.ts';
