@@ -143,7 +143,8 @@ export class DigitalOceanApi {
       const checked = check(Page, await this.#safe('GET', path, { ...qs, page, per_page: PAGE }, undefined, signal), path) as Record<string, v.InferOutput<S>[]> & { meta?: { total: number } };
       const items = checked[key] as v.InferOutput<S>[];
       found.push(...items);
-      if (items.length < PAGE || found.length >= (checked.meta?.total ?? Infinity)) return found;
+      // The API may give smaller pages than it was asked for: its total says when all are here.
+      if (items.length === 0 || found.length >= (checked.meta?.total ?? 0)) return found;
     }
     throw new BeltError('driver', `DigitalOcean lists more than ${PAGE * PAGES_MAX} ${key}`);
   }

@@ -78,37 +78,50 @@ class DigitalOceanDriver implements Driver {
     await ensureFirewall(api, order.clusterId, this.#options, signal);
     const vpcs = await ensureVpcs(api, order.clusterId, regions, signal);
     const keys = await this.#ensureKeys(api, order.sshPublicKeys, signal);
-    const batches = regions.flatMap((region) => chunks(missing.filter((machine) => machine.region === region)));
-    yield* fanOut(batches, this.#options.concurrency, (batch) => this.#createBatch(api, order, batch, { vpc: vpcs.get((batch[0] as OrderedMachine).region), keys }, signal));
+    const batches = regions.flatMap((region) => {
+      const place: Place = { vpc: vpcs.get(region), keys, exhausted: undefined };
+      return chunks(missing.filter((machine) => machine.region === region)).map((machines) => ({ machines, place }));
+    });
+    yield* fanOut(batches, this.#options.concurrency, ({ machines, place }) => this.#createBatch(api, order, machines, place, signal));
   }
 
   /** One call of up to ten. After an answer was lost, what it made is looked up and only the rest is asked for again. */
-  async #createBatch(api: DigitalOceanApi, order: CreateOrder, batch: readonly OrderedMachine[], place: { vpc: string | undefined; keys: readonly number[] }, signal: AbortSignal): Promise<Created[]> {
+  async #createBatch(api: DigitalOceanApi, order: CreateOrder, batch: readonly OrderedMachine[], place: Place, signal: AbortSignal): Promise<Created[]> {
     const made: Created[] = [];
     let names = batch.map((machine) => machine.name);
     let spentMs = 0;
-    for (let attempt = 1; ; attempt += 1) {
+    let attempt = 1;
+    let atOnce = BATCH;
+    const take = (droplets: readonly Droplet[]): void => {
+      made.push(...droplets.map((droplet) => this.#machine(droplet)));
+      names = names.filter((name) => !droplets.some((droplet) => droplet.name === name));
+    };
+    while (names.length > 0) {
       try {
-        const droplets = await api.createDroplets(this.#body(order, names, (batch[0] as OrderedMachine).region, place), signal);
-        return [...made, ...droplets.map((droplet) => this.#machine(droplet))];
+        if (place.exhausted !== undefined) throw place.exhausted;
+        take(await api.createDroplets(this.#body(order, names.slice(0, atOnce), (batch[0] as OrderedMachine).region, place), signal));
       } catch (thrown) {
-        if (thrown instanceof UnknownEffect) {
-          const found = await this.#lookUp(api, order.id, names, signal);
-          made.push(...found.map((droplet) => this.#machine(droplet)));
-          names = names.filter((name) => !found.some((droplet) => droplet.name === name));
-          if (names.length === 0) return made;
-        }
+        if (thrown instanceof UnknownEffect) take(await this.#lookUp(api, order.id, names, signal));
         const error = thrown instanceof UnknownEffect ? thrown.error : thrown;
         if (!(error instanceof BeltError) || error.code === 'interrupted') throw error;
+        // A limit refuses a call whole: smaller calls use up what is left of it, and when one machine is too many, so are all others.
+        if (error.code === 'driver_quota' || error.code === 'driver_capacity') {
+          const asked = Math.min(atOnce, names.length);
+          atOnce = Math.ceil(asked / 2);
+          if (asked > 1 && place.exhausted === undefined) continue;
+          place.exhausted = error;
+        }
         const waitMs = nextWaitMs(this.#ports.retry ?? CLOUD_RETRY, error, attempt, spentMs, (this.#ports.random ?? Math.random)());
         if (waitMs === null) return [...made, ...names.map((name) => ({ failed: name, error: new BeltError(error.code, error.message, { machine: name, next: error.next, cause: error }) }))];
+        attempt += 1;
         spentMs += waitMs;
         await this.#pace.sleep(waitMs, signal);
       }
     }
+    return made;
   }
 
-  #body(order: CreateOrder, names: readonly string[], region: string, place: { vpc: string | undefined; keys: readonly number[] }): Parameters<DigitalOceanApi['createDroplets']>[0] {
+  #body(order: CreateOrder, names: readonly string[], region: string, place: Place): Parameters<DigitalOceanApi['createDroplets']>[0] {
     return {
       names,
       region,
@@ -172,49 +185,56 @@ class DigitalOceanDriver implements Driver {
       else acting.push(id);
     }
     const type = { start: 'power_on', stop: 'shutdown', kill: 'power_off', reboot: 'reboot' }[action];
-    await this.#act(api, before, acting, type, {}, outcomes, signal);
-    await this.#settle(api, acting.filter((id) => !outcomes.has(id)), wanted, action === 'stop', outcomes, signal);
+    const refused = await this.#act(api, before, acting, type, {}, signal);
+    await this.#settle(api, acting, { word: wanted, reached: (droplet) => statusOf(droplet) === wanted, mayCut: action === 'stop', refused }, outcomes, signal);
     return ids.map((id) => outcomes.get(id) as Outcome);
   }
 
-  /** The act on each droplet, or in one call where it is on every droplet of a cluster: 5,000 calls would eat the hour's limit. */
-  async #act(api: DigitalOceanApi, before: ReadonlyMap<string, Droplet>, ids: readonly string[], type: string, more: object, outcomes: Map<string, Outcome>, signal: AbortSignal): Promise<void> {
+  /**
+   * The act on each droplet, or in one call where it is on every droplet of a cluster: 5,000 calls would eat the hour's limit. A refusal is only
+   * a hint, since an act whose answer was lost is refused when it is repeated: what the droplets look like afterwards decides.
+   */
+  async #act(api: DigitalOceanApi, before: ReadonlyMap<string, Droplet>, ids: readonly string[], type: string, more: object, signal: AbortSignal): Promise<Map<string, BeltError>> {
+    const refused = new Map<string, BeltError>();
     const whole = ids.length > BATCH && type !== 'reboot' && type !== 'resize' ? wholeCluster(before, ids) : null;
-    if (whole !== null) return api.actByTag(whole, type, signal);
-    const run = async (id: string): Promise<Outcome[]> => {
+    const run = async (id: string): Promise<[string, BeltError][]> => {
       try {
         await api.act(id, type, more, signal);
         return [];
       } catch (error) {
         if (!(error instanceof BeltError) || error.code === 'interrupted') throw error;
-        return [failed(id, error)];
+        return [[id, error]];
       }
     };
-    for await (const outcome of fanOut(ids, this.#options.concurrency, run)) outcomes.set(outcome.name, outcome);
+    if (whole !== null) await api.actByTag(whole, type, signal);
+    else for await (const [id, error] of fanOut(ids, this.#options.concurrency, run)) refused.set(id, error);
+    return refused;
   }
 
   /** One list a round until all are as wanted; a shutdown that a machine ignores becomes a power cut. */
-  async #settle(api: DigitalOceanApi, ids: readonly string[], wanted: MachineStatus, mayCut: boolean, outcomes: Map<string, Outcome>, signal: AbortSignal): Promise<void> {
+  async #settle(api: DigitalOceanApi, ids: readonly string[], goal: Goal, outcomes: Map<string, Outcome>, signal: AbortSignal): Promise<void> {
     const start = this.#pace.now();
     let waiting = [...ids];
-    let cut = !mayCut;
+    let cut = !goal.mayCut;
     while (waiting.length > 0) {
       const now = await this.#byId(api, signal);
       for (const id of waiting) {
         const droplet = now.get(id);
+        const refusal = goal.refused.get(id);
         if (droplet === undefined) outcomes.set(id, failed(id, new BeltError('driver', `droplet ${id} is gone`)));
-        else if (statusOf(droplet) === wanted && !droplet.locked) outcomes.set(id, { name: id, ok: true, value: undefined });
+        else if (goal.reached(droplet) && !droplet.locked) outcomes.set(id, { name: id, ok: true, value: undefined });
+        else if (refusal !== undefined && !droplet.locked) outcomes.set(id, failed(id, refusal));
       }
       waiting = waiting.filter((id) => !outcomes.has(id));
       const elapsedMs = this.#pace.now() - start;
       if (waiting.length === 0) return;
       if (elapsedMs > SETTLE_MS) {
-        for (const id of waiting) outcomes.set(id, failed(id, new BeltError('timeout', `droplet ${id} is not ${wanted} after ${SETTLE_MS / 60_000} minutes`)));
+        for (const id of waiting) outcomes.set(id, failed(id, new BeltError('timeout', `droplet ${id} is not ${goal.word} after ${SETTLE_MS / 60_000} minutes`)));
         return;
       }
       if (!cut && elapsedMs > SHUTDOWN_MS) {
         cut = true;
-        await this.#act(api, now, waiting, 'power_off', {}, outcomes, signal);
+        await this.#act(api, now, waiting, 'power_off', {}, signal);
       }
       await this.#pace.sleep(POLL_MS, signal);
     }
@@ -234,9 +254,10 @@ class DigitalOceanDriver implements Driver {
     for (const outcome of await this.power(running, 'stop', signal)) if (!outcome.ok) outcomes.set(outcome.name, outcome);
     const off = changing.filter((id) => !outcomes.has(id));
     // Without `disk` the droplet can be made smaller again later.
-    await this.#act(api, before, off, 'resize', { size: type, disk: false }, outcomes, signal);
-    await this.#settle(api, off.filter((id) => !outcomes.has(id)), 'off', false, outcomes, signal);
-    for (const outcome of await this.power(running.filter((id) => outcomes.get(id)?.ok === true), 'start', signal)) outcomes.set(outcome.name, outcome);
+    const refused = await this.#act(api, before, off, 'resize', { size: type, disk: false }, signal);
+    await this.#settle(api, off, { word: type, reached: (droplet) => droplet.size_slug === type, mayCut: false, refused }, outcomes, signal);
+    // What ran before runs again, whether it was changed or refused.
+    for (const outcome of await this.power(running, 'start', signal)) if (!outcome.ok && outcomes.get(outcome.name)?.ok === true) outcomes.set(outcome.name, outcome);
     return ids.map((id) => outcomes.get(id) as Outcome);
   }
 
@@ -299,6 +320,24 @@ class DigitalOceanDriver implements Driver {
       tags: readTags(droplet.tags),
     };
   }
+}
+
+/** A region of an order. */
+interface Place {
+  readonly vpc: string | undefined;
+  readonly keys: readonly number[];
+  /** Set once the region has no room, or the account no allowance, for one more. */
+  exhausted: BeltError | undefined;
+}
+
+/** What {@link DigitalOceanDriver} waits for after an act. */
+interface Goal {
+  readonly word: string;
+  readonly reached: (droplet: Droplet) => boolean;
+  /** Cut the power when a clean stop takes too long. */
+  readonly mayCut: boolean;
+  /** What the API refused; it counts where the goal is not reached. */
+  readonly refused: ReadonlyMap<string, BeltError>;
 }
 
 function statusOf(droplet: Droplet): MachineStatus {

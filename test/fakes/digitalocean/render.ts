@@ -45,8 +45,8 @@ export function renderAction(account: Account, action: Action, region: string): 
 }
 
 /** One page of a list with `links` and `meta` as the API gives them; `base` is the fake's own address. */
-export function renderPage(key: string, all: readonly unknown[], query: URLSearchParams, base: string): Record<string, unknown> {
-  const perPage = Math.min(200, Math.max(1, Number(query.get('per_page') ?? 20)));
+export function renderPage(key: string, all: readonly unknown[], query: URLSearchParams, base: string, pageSizeMax = 200): Record<string, unknown> {
+  const perPage = Math.min(pageSizeMax, Math.max(1, Number(query.get('per_page') ?? 20)));
   const page = Math.max(1, Number(query.get('page') ?? 1));
   const last = Math.max(1, Math.ceil(all.length / perPage));
   const link = (n: number): string => {

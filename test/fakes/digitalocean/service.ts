@@ -29,6 +29,15 @@ export interface DigitalOceanFake extends RunningFake {
   /** What broke the published contract, requests and replies; must stay empty. */
   readonly violations: string[];
   readonly throttled: () => number;
+  readonly settings: Settings;
+}
+
+/** What a test may change while the fake runs. */
+export interface Settings {
+  /** The token that is accepted. */
+  token: string;
+  /** Largest page a list gives, whatever is asked; 200 as the real one. */
+  pageSizeMax: number;
 }
 
 let contract: Contract | undefined;
@@ -39,7 +48,7 @@ export async function startDigitalOcean(options: DigitalOceanFakeOptions = {}): 
   const service = new DigitalOceanService(contract, options);
   const running = await startFake(service);
   service.base = running.url;
-  return { ...running, apiUrl: `${running.url}/v2/`, account: service.account, violations: service.violations, throttled: () => service.throttled };
+  return { ...running, apiUrl: `${running.url}/v2/`, account: service.account, violations: service.violations, throttled: () => service.throttled, settings: service.settings };
 }
 
 type Body = Record<string, unknown>;
@@ -59,15 +68,15 @@ class DigitalOceanService implements FakeService {
   readonly account: Account;
   readonly violations: string[] = [];
   readonly #contract: Contract;
-  readonly #token: string;
+  readonly settings: Settings;
   readonly #hour: SlidingWindow;
   readonly #minute: SlidingWindow;
 
   constructor(contractUsed: Contract, options: DigitalOceanFakeOptions) {
     const clock = options.clock ?? scaledClock(1);
     this.#contract = contractUsed;
-    this.#token = options.token ?? 'dop_v1_fake';
-    this.account = new Account({ clock, bootMs: options.bootMs ?? 50, tagLagMs: options.tagLagMs ?? 0, dropletLimit: options.dropletLimit ?? 10_000, soldOut: options.soldOut ?? new Set() });
+    this.settings = { token: options.token ?? 'dop_v1_fake', pageSizeMax: 200 };
+    this.account = new Account({ clock, bootMs: options.bootMs ?? 50, tagLagMs: options.tagLagMs ?? 0, dropletLimit: options.dropletLimit ?? 10_000, capacity: Infinity, soldOut: options.soldOut ?? new Set() });
     this.#hour = new SlidingWindow(options.perHour ?? 5_000, 3_600_000, clock);
     this.#minute = new SlidingWindow(options.perMinute ?? 250, 60_000, clock);
   }
@@ -79,7 +88,7 @@ class DigitalOceanService implements FakeService {
   handle(request: FakeRequest): FakeReply {
     const op = this.#contract.find(request.method, request.path);
     if (op === null) return this.#reply(404, { id: 'not_found', message: 'The resource you were accessing could not be found.' });
-    if (request.headers.authorization !== `Bearer ${this.#token}`) return this.#reply(401, { id: 'unauthorized', message: 'Unable to authenticate you' });
+    if (request.headers.authorization !== `Bearer ${this.settings.token}`) return this.#reply(401, { id: 'unauthorized', message: 'Unable to authenticate you' });
     const limited = this.#limit();
     if (limited !== null) return limited;
     const body = request.body.length > 0 ? (JSON.parse(request.body.toString('utf8')) as Body) : undefined;
@@ -123,7 +132,7 @@ class DigitalOceanService implements FakeService {
 
   #route(id: string, request: FakeRequest, body: Body): [number, unknown] {
     const a = this.account;
-    const page = (key: string, all: readonly unknown[]): [number, unknown] => [200, renderPage(key, all, request.query, this.base + request.path)];
+    const page = (key: string, all: readonly unknown[]): [number, unknown] => [200, renderPage(key, all, request.query, this.base + request.path, this.settings.pageSizeMax)];
     switch (id) {
       case 'account_get':
         return [200, { account: { droplet_limit: a.options.dropletLimit, floating_ip_limit: 5, email: 'ops@example.com', name: 'ops', uuid: 'b6fr89dbf6d9156cace5f3c78dc9851d957381ef', email_verified: true, status: 'active', status_message: ' ' } }];
@@ -200,7 +209,7 @@ class DigitalOceanService implements FakeService {
     const name = request.query.get('name')?.toLowerCase();
     let found = tag === null ? [...a.droplets.values()] : a.tagged(tag);
     if (name !== undefined) found = found.filter((d) => d.name.toLowerCase() === name);
-    const pageOnly = renderPage('droplets', found, request.query, this.base + request.path) as { droplets: Droplet[] };
+    const pageOnly = renderPage('droplets', found, request.query, this.base + request.path, this.settings.pageSizeMax) as { droplets: Droplet[] };
     return [200, { ...pageOnly, droplets: pageOnly.droplets.map((d) => renderDroplet(a, d)) }];
   }
 
@@ -213,6 +222,7 @@ class DigitalOceanService implements FakeService {
     const region = REGIONS.find((r) => r.startsWith(String(body['region'] ?? 'nyc')));
     if (region === undefined || !size.regions.includes(region)) throw new Refusal(422, 'unprocessable_entity', 'Size is not available in this region.');
     if (a.options.soldOut.has(size.slug)) throw new Refusal(422, 'unprocessable_entity', 'Size is not available in this region.');
+    if (a.droplets.size + names.length > a.options.capacity) throw new Refusal(422, 'unprocessable_entity', 'Size is not available in this region.');
     if (a.droplets.size + names.length > a.options.dropletLimit) throw new Refusal(422, 'unprocessable_entity', 'creating this/these droplet(s) will exceed your droplet limit');
     const keys = (body['ssh_keys'] as (string | number)[] | undefined) ?? [];
     for (const key of keys) {

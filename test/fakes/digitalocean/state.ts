@@ -12,6 +12,8 @@ export interface AccountOptions {
   /** How long a droplet's tags are not yet found by a filter, milliseconds. */
   readonly tagLagMs: number;
   readonly dropletLimit: number;
+  /** Droplets there is room for in all; over it a create is refused as sold out. */
+  readonly capacity: number;
   /** Sizes that are sold out: a droplet of one is made and vanishes; the real API answers 422. */
   readonly soldOut: ReadonlySet<string>;
 }

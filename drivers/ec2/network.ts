@@ -1,0 +1,105 @@
+/** What a cluster's instances need in a region: an image, a key pair and a security group, found by name or made once. */
+import { createHash } from 'node:crypto';
+import type * as Sdk from '@aws-sdk/client-ec2';
+import { BeltError } from '../../src/errors.ts';
+import { OURS, type Ec2Region } from './api.ts';
+import type { Ec2Options } from './options.ts';
+
+/** Canonical's account: images of others may carry any name, so the owner is always part of the question. */
+const CANONICAL = '099720109477';
+const UBUNTU = 'ubuntu/images/hvm-ssd*/ubuntu-*-24.04-amd64-server-*';
+
+export const groupName = (clusterId: string): string => `belt-${clusterId.slice(0, 12)}`;
+export const keyName = (publicKey: string): string => `belt-${createHash('sha256').update(publicKey.trim().split(/\s+/)[1] ?? '').digest('hex').slice(0, 16)}`;
+const ownTags = (clusterId: string): Sdk.Tag[] => [{ Key: OURS, Value: '1' }, { Key: 'belt.cluster-id', Value: clusterId }];
+
+export interface Image {
+  readonly id: string;
+  /** Name of the root disk in this image: a disk of another name would be a second one. */
+  readonly rootDevice: string;
+}
+
+/** The image to start: the given one, or Canonical's newest Ubuntu 24.04. */
+export async function findImage(region: Ec2Region, image: string | undefined, signal: AbortSignal): Promise<Image> {
+  const input = image === undefined ? { Owners: [CANONICAL], Filters: [{ Name: 'name', Values: [UBUNTU] }, { Name: 'state', Values: ['available'] }] } : { ImageIds: [image] };
+  const reply = await region.call<Sdk.DescribeImagesCommandOutput>('describe', new region.sdk.DescribeImagesCommand(input), signal);
+  const newest = (reply.Images ?? []).toSorted((a, b) => (b.CreationDate ?? '').localeCompare(a.CreationDate ?? ''))[0];
+  if (newest?.ImageId === undefined) throw new BeltError('config', `no image ${image ?? 'of Ubuntu 24.04'} in ${region.name}`, { next: 'set image: to an ami-… of that region' });
+  return { id: newest.ImageId, rootDevice: newest.RootDeviceName ?? '/dev/sda1' };
+}
+
+/** The name of the account's key pair for the key, imported where it is missing. */
+export async function ensureKeyPair(region: Ec2Region, clusterId: string, publicKey: string, signal: AbortSignal): Promise<string> {
+  const name = keyName(publicKey);
+  const known = await region.call<Sdk.DescribeKeyPairsCommandOutput>('describe', new region.sdk.DescribeKeyPairsCommand({ Filters: [{ Name: 'key-name', Values: [name] }] }), signal);
+  if ((known.KeyPairs ?? []).length > 0) return name;
+  const command = new region.sdk.ImportKeyPairCommand({ KeyName: name, PublicKeyMaterial: Buffer.from(publicKey.trim(), 'utf8'), TagSpecifications: [{ ResourceType: 'key-pair', Tags: ownTags(clusterId) }] });
+  await region.callUnless(['InvalidKeyPair.Duplicate'], 'mutate', command, signal);
+  return name;
+}
+
+/** The id of the cluster's security group with the swarm's ports open, made where it is missing. */
+export async function ensureGroup(region: Ec2Region, clusterId: string, options: Ec2Options, signal: AbortSignal): Promise<string> {
+  const { sdk } = region;
+  const vpc = await findVpc(region, options.subnet, signal);
+  const find = async (): Promise<string | undefined> => {
+    const Filters = [{ Name: 'group-name', Values: [groupName(clusterId)] }, { Name: 'vpc-id', Values: [vpc] }];
+    const reply = await region.call<Sdk.DescribeSecurityGroupsCommandOutput>('describe', new sdk.DescribeSecurityGroupsCommand({ Filters }), signal);
+    return reply.SecurityGroups?.[0]?.GroupId;
+  };
+  let id = await find();
+  if (id === undefined) {
+    const input = { GroupName: groupName(clusterId), Description: 'belt: ports of a Docker Swarm', VpcId: vpc, TagSpecifications: [{ ResourceType: 'security-group' as const, Tags: ownTags(clusterId) }] };
+    await region.callUnless(['InvalidGroup.Duplicate'], 'mutate', new sdk.CreateSecurityGroupCommand(input), signal);
+    id = await find();
+  }
+  if (id === undefined) throw new BeltError('driver_unavailable', `EC2 does not show the new security group in ${region.name} yet`);
+  // All rules in one call, and again on every run: a group that a crash left without rules gets them.
+  await region.callUnless(['InvalidPermission.Duplicate'], 'mutate', new sdk.AuthorizeSecurityGroupIngressCommand({ GroupId: id, IpPermissions: permissions(id, options.allow_from ?? []) }), signal);
+  return id;
+}
+
+async function findVpc(region: Ec2Region, subnet: string | undefined, signal: AbortSignal): Promise<string> {
+  const { sdk } = region;
+  if (subnet !== undefined) {
+    const reply = await region.call<Sdk.DescribeSubnetsCommandOutput>('describe', new sdk.DescribeSubnetsCommand({ SubnetIds: [subnet] }), signal);
+    const vpc = reply.Subnets?.[0]?.VpcId;
+    if (vpc !== undefined) return vpc;
+  }
+  const reply = await region.call<Sdk.DescribeVpcsCommandOutput>('describe', new sdk.DescribeVpcsCommand({ Filters: [{ Name: 'is-default', Values: ['true'] }] }), signal);
+  const vpc = reply.Vpcs?.find((candidate) => candidate.IsDefault === true)?.VpcId ?? reply.Vpcs?.[0]?.VpcId;
+  if (vpc === undefined) throw new BeltError('config', `${region.name} has no default VPC`, { next: 'set subnet: to a subnet of yours' });
+  return vpc;
+}
+
+/** Ports of the design's section 8: operators reach 22, 2376 and 2378, members everything of the swarm, the world nothing it was not given. */
+export function permissions(group: string, allowFrom: readonly string[]): Sdk.IpPermission[] {
+  const members = { UserIdGroupPairs: [{ GroupId: group }] };
+  const cidr = (from: string): { CidrIp: string } => ({ CidrIp: from === 'anywhere' ? '0.0.0.0/0' : from.includes('/') ? from : `${from}/32` });
+  const operators = { IpRanges: allowFrom.map(cidr) };
+  const named = { IpRanges: allowFrom.filter((from) => from !== 'anywhere').map(cidr) };
+  const port = (protocol: string, number: number, source: object): Sdk.IpPermission => ({ IpProtocol: protocol, FromPort: number, ToPort: number, ...source });
+  return [
+    ...(operators.IpRanges.length > 0 ? [port('tcp', 22, operators), port('tcp', 2378, operators)] : []),
+    ...(named.IpRanges.length > 0 ? [port('tcp', 2376, named)] : []),
+    port('tcp', 2378, members),
+    port('tcp', 2377, members),
+    port('tcp', 7946, members),
+    port('udp', 7946, members),
+    port('udp', 4789, members),
+    // Encrypted overlay networks are ESP.
+    { IpProtocol: '50', ...members },
+  ];
+}
+
+/** Removes what the cluster had in the region. A group still held by instances that are ending is left for the next try. */
+export async function removeNetwork(region: Ec2Region, clusterId: string, signal: AbortSignal): Promise<void> {
+  const { sdk } = region;
+  const Filters = [{ Name: 'tag:belt.cluster-id', Values: [clusterId] }];
+  const groups = await region.call<Sdk.DescribeSecurityGroupsCommandOutput>('describe', new sdk.DescribeSecurityGroupsCommand({ Filters }), signal);
+  for (const group of groups.SecurityGroups ?? []) {
+    await region.callUnless(['DependencyViolation', 'InvalidGroup.NotFound'], 'mutate', new sdk.DeleteSecurityGroupCommand({ GroupId: group.GroupId }), signal);
+  }
+  const keys = await region.call<Sdk.DescribeKeyPairsCommandOutput>('describe', new sdk.DescribeKeyPairsCommand({ Filters }), signal);
+  for (const key of keys.KeyPairs ?? []) await region.call('mutate', new sdk.DeleteKeyPairCommand({ KeyName: key.KeyName }), signal);
+}
