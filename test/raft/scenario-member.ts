@@ -103,9 +103,9 @@ export class ScenarioMember {
       const members = rest.membership.members.map((member) => (member.voter ? member.id : `(${member.id})`)).join(' ');
       return this.say(`${this.id}: membership of ${rest.index} ${rest.rolledBack ? 'is in force again' : 'in force'}: ${members}`);
     }
-    if (what === 'vote') {
+    if (what === 'vote' || what === 'pre-vote') {
       const { term, candidate, granted, why } = rest as { term: number; candidate: string; granted: boolean; why: string };
-      return this.say(`${this.id}: ${granted ? 'would vote or votes' : `no vote (${why})`} for ${candidate} in term ${term}`);
+      return this.say(`${this.id}: ${what === 'vote' ? (granted ? 'votes' : `no vote (${why})`) : granted ? 'would vote' : `would not vote (${why})`} for ${candidate} in term ${term}`);
     }
     this.say(`${this.id}: ${what} ${Object.entries(rest).map(([key, value]) => `${key} ${value}`).join(', ')}`);
   }

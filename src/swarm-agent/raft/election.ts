@@ -59,7 +59,7 @@ function tally(core: Core): void {
 /** Answers "would you vote for me?" (thesis, 9.6) by the rules of a real vote, and forgets the question. */
 export function onPreVote(core: Core, asked: PreVote): void {
   const why = asked.term > core.term ? judge(core, asked, null) : asked.term === core.term ? judge(core, asked, core.votedFor) : 'old-term';
-  core.event({ what: 'vote', term: asked.term, candidate: asked.from, granted: why === 'granted', why });
+  report(core, asked, why);
   core.send({ type: 'pre-vote-reply', from: core.id, to: asked.from, term: core.term, granted: why === 'granted', asked: asked.term, sentAt: asked.sentAt });
 }
 
@@ -94,8 +94,8 @@ function judge(core: Core, request: PreVote | VoteRequest, votedFor: MemberId | 
   return core.rules.isUpToDate({ index: request.lastIndex, term: request.lastTerm }, core.last) ? 'granted' : 'log-behind';
 }
 
-function report(core: Core, request: VoteRequest, why: VoteReason): void {
-  core.event({ what: 'vote', term: request.term, candidate: request.from, granted: why === 'granted', why });
+function report(core: Core, request: PreVote | VoteRequest, why: VoteReason): void {
+  core.event({ what: request.type, term: request.term, candidate: request.from, granted: why === 'granted', why });
 }
 
 export function onVoteReply(core: Core, reply: VoteReply): void {

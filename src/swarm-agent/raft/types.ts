@@ -240,7 +240,7 @@ export interface ReadResult {
 export type RaftEvent =
   | { readonly what: 'pre-campaign' | 'campaign' | 'elected'; readonly term: Term }
   | { readonly what: 'stepped-down'; readonly term: Term; readonly why: 'higher-term' | 'no-quorum-contact' | 'removed' | 'disk-failed' }
-  | { readonly what: 'vote'; readonly term: Term; readonly candidate: MemberId; readonly granted: boolean; readonly why: VoteReason }
+  | { readonly what: 'pre-vote' | 'vote'; readonly term: Term; readonly candidate: MemberId; readonly granted: boolean; readonly why: VoteReason }
   | { readonly what: 'truncated'; readonly from: LogIndex; readonly to: LogIndex }
   | { readonly what: 'membership'; readonly index: LogIndex; readonly membership: Membership; readonly rolledBack: boolean }
   | { readonly what: 'caught-up'; readonly member: MemberId }
