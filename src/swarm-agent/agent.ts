@@ -193,6 +193,8 @@ export class Agent {
   }
 
   #playWorker(): void {
+    // Also after a crash between the two: a worker holds nothing of a manager's.
+    this.ports.files.wipeManager();
     const { clock, random, log, engine, version } = this.ports;
     const { identity, peers } = this;
     const session = new WorkerSession({
@@ -305,17 +307,19 @@ export class Agent {
   async #stillManager(manager: Manager): Promise<void> {
     const now = this.ports.clock.monotonic();
     if (manager.group.status().leader !== null) this.#leaderSeen = now;
-    if (now - this.#leaderSeen < PACE.lostMs) return;
+    if (manager.membershipOf(manager.group.id)?.role !== 'worker' && now - this.#leaderSeen < PACE.lostMs) return;
     this.#leaderSeen = now;
     await this.#checkWanted(manager);
   }
 
-  /** Asks other managers what this node shall be. A role that is not ours any more is given up by fetching the certificate of the other. */
+  /**
+   * Asks the other managers what this node shall be. It gives up the manager's role only when they count it no more: leaving earlier could cost
+   * them the quorum they need to let it go.
+   */
   async #checkWanted(manager: Manager): Promise<void> {
-    const own = manager.membershipOf(manager.group.id);
-    const wanted = own?.role === 'worker' ? own : await this.peers.any(this.managers(), 'member.membership', {}, { timeoutMs: 2000 });
+    const wanted = await this.peers.any(this.managers(), 'member.membership', {}, { timeoutMs: 2000 });
     if (wanted.epoch > manager.group.epoch) throw new BeltError('failed', 'the managers went on without this one after a rebuild', { next: 'belt swarm rebuild again, or leave and join' });
-    if (wanted.role === 'worker') await this.renewer.renew();
+    if (wanted.role === 'worker' && !wanted.managers.some(({ id }) => id === manager.group.id)) await this.renewer.renew();
   }
 
   /** News of the cluster. */

@@ -4,7 +4,7 @@
  */
 import * as v from 'valibot';
 
-import { BeltError, ERROR_CODES, asBeltError, type ErrorCode } from '../../errors.ts';
+import { BeltError, ERROR_CODES, type ErrorCode } from '../../errors.ts';
 import { encodeFrame, type Frame } from '../transport/frames.ts';
 import { Id } from './shapes.ts';
 
@@ -39,6 +39,7 @@ const WireError = v.object({
   message: v.string(),
   machine: v.nullish(v.string()),
   next: v.nullish(v.string()),
+  retryable: v.nullish(v.boolean()),
   retryAfterMs: v.nullish(v.number()),
 });
 
@@ -98,13 +99,12 @@ function parse<S extends v.GenericSchema>(schema: S, frame: Frame): v.InferOutpu
 }
 
 function wireError(error: BeltError): v.InferInput<typeof WireError> {
-  return { ...error.toJSON(), retryAfterMs: error.retryAfterMs ?? null };
+  return { ...error.toJSON(), retryable: error.retryable, retryAfterMs: error.retryAfterMs ?? null };
 }
 
 /** A newer agent may know codes that this release does not: they are kept as plain failures. */
 function toBeltError(error: v.InferOutput<typeof WireError>): BeltError {
   const code: ErrorCode = Object.hasOwn(ERROR_CODES, error.code) ? (error.code as ErrorCode) : 'failed';
-  return asBeltError(
-    new BeltError(code, error.message, { machine: error.machine ?? undefined, next: error.next ?? undefined, retryAfterMs: error.retryAfterMs ?? undefined }),
-  );
+  const { message, machine, next, retryable, retryAfterMs } = error;
+  return new BeltError(code, message, { machine: machine ?? undefined, next: next ?? undefined, retryable: retryable ?? undefined, retryAfterMs: retryAfterMs ?? undefined });
 }
