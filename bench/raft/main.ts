@@ -12,7 +12,7 @@ import { cpuMs, largestRss, type Contender } from './contender.ts';
 import { EtcdCluster, etcdVersion } from './etcd-cluster.ts';
 import { failover } from './failover.ts';
 import { syncedAppends, tlsRoundTrips } from './floors.ts';
-import { VALUE, load, quantile, type LoadResult } from './load.ts';
+import { load, quantile, type LoadResult } from './load.ts';
 import { makePki } from './pki.ts';
 
 const { values: options } = parseArgs({
@@ -75,13 +75,15 @@ async function measure(who: string, members: number, tls: boolean, go: string | 
   const best = new Map<number, LoadResult>();
   const cluster = await start(who, members, tls);
   try {
+    // Both contenders get warm first: compiled code, full caches, connections.
+    await load(() => cluster.connect(20_000), 16, 1, 3_000);
     for (const writers of numbers(options.writers)) {
       for (const client of who === 'etcd' && go !== null ? ['Node', 'Go'] : ['Node']) {
         const cpuBefore = cpuMs(cluster.pids());
-        const result = client === 'Go' ? await goLoad(go!, cluster as EtcdCluster, writers, tls) : await withClient(cluster, (target) => load(target, writers, ms));
+        const result = client === 'Go' ? await goLoad(go!, cluster as EtcdCluster, writers, tls) : await load(() => cluster.connect(20_000), writers, ms);
         // The CPU of the warm-up is in it, and so are its writes, as many a second as measured.
         const cpuUsPerWrite = ((cpuMs(cluster.pids()) - cpuBefore) * 1000) / (result.writes * ((ms + 500) / ms));
-        report({ what: what(writers), who: `${who} (${client} client)`, 'writes/s': result.perSecond, 'p50 ms': result.p50Ms, 'p99 ms': result.p99Ms, 'members’ CPU µs/write': cpuUsPerWrite });
+        report({ what: what(writers), who: `${who} (${client} client)`, 'writes/s': result.perSecond, 'p50 ms': result.p50Ms, 'p99 ms': result.p99Ms, 'members’ CPU µs/write': cpuUsPerWrite, ...(result.moves ? { 'leader lost': result.moves } : {}) });
         if ((best.get(writers)?.perSecond ?? 0) < result.perSecond) best.set(writers, result);
       }
     }
@@ -89,15 +91,6 @@ async function measure(who: string, members: number, tls: boolean, go: string | 
     await cluster.stop();
   }
   return best;
-}
-
-async function withClient<T>(cluster: Contender, work: (client: Awaited<ReturnType<Contender['connect']>>) => Promise<T>): Promise<T> {
-  const client = await cluster.connect(20_000);
-  try {
-    return await work(client);
-  } finally {
-    client.close();
-  }
 }
 
 async function measureFailover(who: string, members: number): Promise<void> {
@@ -116,24 +109,19 @@ async function measureFailover(who: string, members: number): Promise<void> {
 async function measureMillion(): Promise<void> {
   const cluster = await BeltCluster.start({ members: 3, folder: join(folder, 'million'), pki, firstPort: 23_800 });
   try {
-    const client = await cluster.connect(20_000);
     const before = { rss: largestRss(cluster.pids()), cpu: cpuMs(cluster.pids()) };
     const began = performance.now();
-    let next = 0;
+    let writes = 0;
     let diskMax = 0;
-    await Promise.all(Array.from({ length: 256 }, async () => {
-      while (next < 1_000_000) {
-        const i = next++;
-        await client.put(`key-${String(i % 10_000).padStart(8, '0')}`, VALUE);
-        if (i % 10_000 === 0) diskMax = Math.max(diskMax, cluster.diskBytes());
-      }
-    }));
+    while (writes < 1_000_000) {
+      writes += (await load(() => cluster.connect(20_000), 256, 2_000, 0)).writes;
+      diskMax = Math.max(diskMax, cluster.diskBytes());
+    }
     const seconds = (performance.now() - began) / 1000;
     report({
-      what: '3 members, TLS, 1,000,000 writes', who: 'belt', 'writes/s': 1e6 / seconds, 'members’ CPU µs/write': (cpuMs(cluster.pids()) - before.cpu) / 1000,
+      what: `3 members, TLS, ${writes} writes`, who: 'belt', 'writes/s': writes / seconds, 'members’ CPU µs/write': ((cpuMs(cluster.pids()) - before.cpu) * 1000) / writes,
       'RSS before MB': before.rss / 1e6, 'RSS after MB': largestRss(cluster.pids()) / 1e6, 'disk now MB': cluster.diskBytes() / 1e6, 'disk at most MB': diskMax / 1e6,
     });
-    client.close();
   } finally {
     await cluster.stop();
   }

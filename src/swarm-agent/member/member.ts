@@ -156,9 +156,13 @@ export class Member {
 
   #receive(messages: readonly Message[]): void {
     if (this.#closed) return;
-    const now = this.#clock.monotonic();
-    for (const message of messages) this.#node.receive(now, message);
-    this.#soon();
+    try {
+      const now = this.#clock.monotonic();
+      for (const message of messages) this.#node.receive(now, message);
+      this.#soon();
+    } catch (error) {
+      this.#fail(asBeltError(error));
+    }
   }
 
   #enqueue(proposal: Proposal): void {
@@ -301,14 +305,16 @@ export class Member {
     this.#events.onMembership?.(membership);
   }
 
-  /** The disk or the state machine cannot go on: the others are told by what the core still sends, whoever waits gets `outcome_unknown`. */
+  /** The disk, the state machine or the core (a bug of ours) cannot go on: the others are told by what the core still sends, whoever waits gets `outcome_unknown`. */
   #fail(error: BeltError): void {
     if (this.#closed) return;
-    const now = this.#clock.monotonic();
-    this.#node.persistFailed(now);
-    const { messages, lost } = this.#node.ready(now);
-    this.#network.send(messages);
-    if (lost !== null) this.#answers.lost(lost);
+    try {
+      const now = this.#clock.monotonic();
+      this.#node.persistFailed(now);
+      this.#network.send(this.#node.ready(now).messages);
+    } catch {
+      // A core that cannot even say goodbye; what brought us here is the error to tell.
+    }
     this.close();
     this.#events.onFailed?.(error);
   }
