@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import { BeltError, asBeltError } from '../../errors.ts';
 import type { MemberId, Message } from '../raft/types.ts';
 import { FRAME_LIMITS, FrameDecoder, encodeFrame, type Frame } from './frames.ts';
-import { HELLO_FRAME, REFUSED_FRAME, decodeMessage, encodeMessages, isBulk } from './raft-codec.ts';
+import { HELLO_FRAME, PING_FRAME, PONG_FRAME, REFUSED_FRAME, decodeMessage, encodeMessages, isBulk } from './raft-codec.ts';
 
 /** Another manager. */
 export interface Peer {
@@ -29,12 +29,18 @@ export interface PeerLinksOptions {
   readonly random: () => number;
   /** Most bytes of entries and snapshots that wait for one manager; beyond it the oldest go. Default 16 MiB. */
   readonly queueBytesMax?: number;
+  /** Every so often a connection is asked whether it lives, ms; after four questions without an answer it is dialed anew. Default 1,000. */
+  readonly pingMs?: number;
 }
 
 /** Pause before dialing again, ms: doubled from the first to the last, and half of it random. */
 const BACKOFF = { first: 20, last: 1_000 } as const;
 /** Bytes handed to a socket ahead of what it has sent: enough to fill the way, little enough to overtake. */
 const SOCKET_BYTES_MAX = 256 * 1024;
+/** Questions without an answer after which a connection is taken for dead. TCP alone would try for minutes, and long after a partition has healed. */
+const UNANSWERED_MAX = 4;
+const PING = encodeFrame(PING_FRAME, '');
+const PONG = encodeFrame(PONG_FRAME, '');
 /** A connection that brings no hello for so long is cut, ms. */
 const HELLO_TIMEOUT_MS = 5_000;
 
@@ -48,9 +54,11 @@ export class PeerLinks {
   readonly #options: PeerLinksOptions;
   readonly #links = new Map<MemberId, Link>();
   readonly #incoming = new Set<Duplex>();
+  readonly #pingMs: number;
 
   constructor(options: PeerLinksOptions) {
     this.#options = options;
+    this.#pingMs = options.pingMs ?? 1_000;
   }
 
   /** Whom to be connected to from now on. Connections to others are closed, a changed address is dialed anew. */
@@ -81,6 +89,7 @@ export class PeerLinks {
     let batch: Message[] = [];
     const decoder = new FrameDecoder(FRAME_LIMITS.raft, (frame) => {
       if (greeted) {
+        if (frame.type === PING_FRAME) return void socket.write(PONG);
         const message = decodeMessage(frame, from, this.#options.self);
         if (message !== null) batch.push(message);
         return;
@@ -89,7 +98,10 @@ export class PeerLinks {
       greeted = true;
       clearTimeout(timer);
     });
+    const silent = setTimeout(() => socket.destroy(), UNANSWERED_MAX * this.#pingMs + HELLO_TIMEOUT_MS);
+    silent.unref();
     socket.on('data', (chunk: Buffer) => {
+      silent.refresh();
       try {
         decoder.push(chunk);
       } catch (error) {
@@ -103,6 +115,7 @@ export class PeerLinks {
     socket.on('error', () => socket.destroy());
     socket.once('close', () => {
       clearTimeout(timer);
+      clearTimeout(silent);
       this.#incoming.delete(socket);
     });
   }
@@ -197,7 +210,9 @@ class Link {
   #opened(socket: Duplex): void {
     const { self, group, onLink } = this.#options;
     let why = new BeltError('unreachable', `the connection to ${this.peer.id} (${this.peer.address}) was lost`, { machine: this.peer.id });
+    let unanswered = 0;
     const decoder = new FrameDecoder(FRAME_LIMITS.join, ({ type, payload }) => {
+      if (type === PONG_FRAME) unanswered = 0;
       if (type === REFUSED_FRAME) why = new BeltError('unreachable', `${this.peer.id} refuses the connection: ${payload.toString().slice(0, 1_000)}`, { machine: this.peer.id });
     });
     socket.on('data', (chunk: Buffer) => {
@@ -210,7 +225,14 @@ class Link {
     socket.on('error', () => socket.destroy());
     socket.on('drain', () => this.#drain());
     socket.once('end', () => socket.destroy());
+    const pings = setInterval(() => {
+      if (unanswered++ < UNANSWERED_MAX) return void socket.write(PING);
+      why = new BeltError('unreachable', `${this.peer.id} (${this.peer.address}) does not answer`, { machine: this.peer.id });
+      socket.destroy();
+    }, this.#options.pingMs ?? 1_000);
+    pings.unref();
     socket.once('close', () => {
+      clearInterval(pings);
       this.#socket = null;
       // A connection that held was a success; one that is refused at once is not, however often it is opened.
       if (performance.now() - this.#openedAt > BACKOFF.last) this.#failures = 0;

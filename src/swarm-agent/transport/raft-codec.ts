@@ -18,6 +18,9 @@ const TYPES: Readonly<Record<Message['type'], number>> = {
 export const HELLO_FRAME = 32;
 /** The receiver's reason for hanging up, as text. */
 export const REFUSED_FRAME = 33;
+/** "Are you there?", and the answer on the same connection. */
+export const PING_FRAME = 34;
+export const PONG_FRAME = 35;
 
 const TERM = 8;
 const FIXED: Readonly<Record<Message['type'], number>> = {

@@ -75,6 +75,37 @@ describe('connections between managers', () => {
     b.close();
   });
 
+  test('that live are kept, and one whose other end has fallen silent is dialed anew', async () => {
+    const links: (BeltError | null)[] = [];
+    let wake = (): void => undefined;
+    const b = new PeerLinks({ self: 'b', group: 'g/0', dial: () => Promise.reject(new Error('not in this test')), random: () => 0, onMessages: () => undefined });
+    let questions = 0;
+    let isSilent = false;
+    const a = new PeerLinks({
+      self: 'a', group: 'g/0', random: () => 0, onMessages: () => undefined, pingMs: 2,
+      onLink: (_peer: Peer, error) => {
+        links.push(error);
+        wake();
+      },
+      dial: () => {
+        const [near, far] = duplexPair();
+        far.on('data', () => {
+          questions++;
+          wake();
+        });
+        if (!isSilent) b.accept(far, 'a');
+        return Promise.resolve(near);
+      },
+    });
+    a.setPeers([{ id: 'b', address: 'x:1' }]);
+    while (questions < 20) await new Promise<void>((resolve) => (wake = resolve));
+    expect(links).toEqual([null]);
+    b.close();
+    isSilent = true;
+    while (!links.some((error) => error?.message.includes('does not answer'))) await new Promise<void>((resolve) => (wake = resolve));
+    a.close();
+  });
+
   test('that do not drain hold a bounded queue, and a heartbeat overtakes it', async () => {
     const [near, far] = duplexPair();
     far.pause();
