@@ -15,6 +15,7 @@ import type { StorageMistakes } from './model-storage.ts';
 import { changeSomething, unleash } from './nemesis.ts';
 import { Network } from './network.ts';
 import { Random } from './random.ts';
+import { RealStorage } from './real-storage.ts';
 import type { DiskFaults } from './storage.ts';
 import { Workload } from './workload.ts';
 
@@ -28,6 +29,8 @@ export interface Mistakes {
 export interface RunOptions {
   readonly seed: number;
   readonly mistakes?: Mistakes;
+  /** Runs the agent's own log on a simulated disk, instead of a model of it. */
+  readonly realLog?: boolean;
   /** Gets every notable event as a line of text. */
   readonly trace?: (line: string) => void;
 }
@@ -109,7 +112,8 @@ export class Simulation {
     for (const [at, id] of ids.entries()) {
       const state = at < founders ? founding : EMPTY_STATE;
       const disk: DiskFaults = { syncMs: [0.2, longestSync], slowness: 1, failing: 0 };
-      const storage = new ModelStorage(this.events, new Random(seed, `disk ${id}`), disk, mistakes.storage ?? {}, state);
+      const chance = new Random(seed, `disk ${id}`);
+      const storage = this.options.realLog ? new RealStorage(this.events, chance, disk, state) : new ModelStorage(this.events, chance, disk, mistakes.storage ?? {}, state);
       this.members.set(id, new SimMember({
         id, config, disk, storage, node: mistakes.node ?? RaftNode, events: this.events, random: new Random(seed, id), checker: this.checker, mistakes: mistakes.runner ?? {},
         send: (message) => this.send(message),

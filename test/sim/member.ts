@@ -45,7 +45,7 @@ interface Proposal {
   readonly answer: (outcome: Outcome) => void;
 }
 
-export class SimMember implements StorageListener {
+export class SimMember {
   readonly id: MemberId;
   node: RaftNode | null = null;
   machine = new StateMachine();
@@ -86,7 +86,7 @@ export class SimMember implements StorageListener {
     if (this.node !== null) return;
     const { id, config, random, storage, checker, node: Node } = this.options;
     this.life += 1;
-    const { state, content } = storage.open(this);
+    const { state, content } = storage.open(this.listen());
     this.machine = new StateMachine();
     if (content !== null) this.machine.restore(content);
     checker.started(id, state);
@@ -162,8 +162,18 @@ export class SimMember implements StorageListener {
 
   transfer(to: MemberId | null): void { this.input(() => void this.node!.transferLeadership(this.localNow, to)); }
 
-  durable(seq: number): void { this.input(() => this.node!.persisted(this.localNow, seq)); }
-  failed(): void {
+  /** What the disk tells this life of the member. */
+  private listen(): StorageListener {
+    return {
+      durable: (seq) => this.input(() => this.node!.persisted(this.localNow, seq)),
+      failed: () => this.diskFailed(),
+      snapshotTaken: (meta) => this.input(() => this.node!.snapshotTaken(this.localNow, meta)),
+      snapshotWritten: (meta, bytes) => this.input(() => this.node!.snapshotWritten(this.localNow, meta, bytes)),
+      snapshotStored: (meta, ok) => this.input(() => this.node!.snapshotStored(this.localNow, meta, ok)),
+    };
+  }
+
+  private diskFailed(): void {
     this.options.trace(this.id, () => 'disk fails');
     this.input(() => this.node!.persistFailed(this.localNow));
     const { life } = this;
@@ -173,9 +183,6 @@ export class SimMember implements StorageListener {
       this.start();
     });
   }
-  snapshotTaken(meta: SnapshotMeta | null): void { this.input(() => this.node!.snapshotTaken(this.localNow, meta)); }
-  snapshotWritten(meta: SnapshotMeta, bytes: number): void { this.input(() => this.node!.snapshotWritten(this.localNow, meta, bytes)); }
-  snapshotStored(meta: SnapshotMeta, ok: boolean): void { this.input(() => this.node!.snapshotStored(this.localNow, meta, ok)); }
 
   /** Something happens to the member: now, after its pause, or never when it is down. */
   private input(run: () => void, down: () => void = () => {}): void {

@@ -155,14 +155,15 @@ export class RaftLog {
 
   #readRecord(segment: number, offset: number, bytes: number): Pick<Persist, 'entries'>[] {
     return guarded(this.#disk, () => {
-      const isActive = segment === this.#segments.at(-1)!.number;
-      const file = isActive ? this.#file! : this.#disk.open(segmentName(segment));
+      // While the next segment is being put in place, no file is the active one.
+      const active = segment === this.#segments.at(-1)!.number ? this.#file : null;
+      const file = active ?? this.#disk.open(segmentName(segment));
       try {
         const record = readRecord(file.read(offset, bytes), 0);
         if (record === null) throw new BeltError('log_corrupt', `${this.#disk.where}/${segmentName(segment)} is damaged at byte ${offset}: a record that was good has changed`);
         return [...record.items];
       } finally {
-        if (!isActive) file.close();
+        if (active === null) file.close();
       }
     });
   }
