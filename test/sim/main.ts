@@ -1,16 +1,20 @@
 /**
  * The long run: `npm run sim -- --seeds 20000 [--from 1]`, one seed with its trace: `npm run sim -- --seed 17`, the planted bugs:
- * `npm run sim -- --planted [--seeds 20000]`.
+ * `npm run sim -- --planted [--seeds 20000]`. `--real-log` runs the agent's own log on a simulated disk instead of a model of it.
  */
 import { parseArgs } from 'node:util';
 import { simulate } from './cluster.ts';
 import { PLANTED_BUGS } from './planted.ts';
 
 const PROGRESS_MS = 5_000;
+/** Far beyond what any planted bug has needed so far. */
+const PLANTED_SEEDS = 20_000;
 
 const { values } = parseArgs({
-  options: { seeds: { type: 'string' }, from: { type: 'string' }, seed: { type: 'string' }, planted: { type: 'boolean' }, bug: { type: 'string' } },
+  options: { seeds: { type: 'string' }, from: { type: 'string' }, seed: { type: 'string' }, planted: { type: 'boolean' }, 'real-log': { type: 'boolean' }, bug: { type: 'string' } },
 });
+
+const realLog = values['real-log'] === true;
 
 function wholeNumber(text: string | undefined, otherwise: number): number {
   const value = text === undefined ? otherwise : Number(text);
@@ -25,7 +29,7 @@ function say(line: string): void {
 /** Replays one seed with everything that happened. */
 function replay(seed: number): boolean {
   const mistakes = PLANTED_BUGS.find((bug) => bug.name === values.bug)?.mistakes ?? {};
-  const result = simulate({ seed, mistakes, trace: say });
+  const result = simulate({ seed, mistakes, realLog, trace: say });
   say(JSON.stringify(result));
   return result.violation === null;
 }
@@ -36,7 +40,7 @@ function longRun(from: number, seeds: number): boolean {
   const failed: number[] = [];
   const total = { events: 0, acknowledged: 0, reads: 0, elections: 0 };
   for (let seed = from; seed < from + seeds; seed += 1) {
-    const result = simulate({ seed });
+    const result = simulate({ seed, realLog });
     for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += result[key];
     if (result.violation !== null) {
       failed.push(seed);
@@ -48,7 +52,7 @@ function longRun(from: number, seeds: number): boolean {
   }
   const seconds = (Date.now() - began) / 1000;
   say(`${seeds} seeds in ${seconds.toFixed(1)} s: ${failed.length} failed; ${total.events} events, ${total.elections} elections, ${total.acknowledged} appends acknowledged, ${total.reads} reads answered`);
-  if (failed.length > 0) say(`replay with: npm run sim -- --seed ${failed[0]}   (add the seeds to test/sim/seeds.txt: ${failed.join(' ')})`);
+  if (failed.length > 0) say(`replay with: npm run sim -- ${realLog ? '--real-log ' : ''}--seed ${failed[0]}   (add the seeds to test/sim/seeds.txt: ${failed.join(' ')})`);
   return failed.length === 0;
 }
 
@@ -71,5 +75,10 @@ function property(violation: string): string {
   return violation.startsWith('the core stops itself') ? 'an assertion of the core' : violation.slice(0, violation.indexOf(':'));
 }
 
-const ok = values.seed !== undefined ? replay(wholeNumber(values.seed, 1)) : values.planted ? planted(wholeNumber(values.seeds, 20_000)) : longRun(wholeNumber(values.from, 1), wholeNumber(values.seeds, 1_000));
-process.exitCode = ok ? 0 : 1;
+function run(): boolean {
+  if (values.seed !== undefined) return replay(wholeNumber(values.seed, 1));
+  if (values.planted) return planted(wholeNumber(values.seeds, PLANTED_SEEDS));
+  return longRun(wholeNumber(values.from, 1), wholeNumber(values.seeds, 1_000));
+}
+
+process.exitCode = run() ? 0 : 1;

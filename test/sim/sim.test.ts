@@ -6,20 +6,29 @@ import { simulate } from './cluster.ts';
 const CHUNK = 50;
 const SEEDS = 300;
 
-const kept = readFileSync(new URL('seeds.txt', import.meta.url), 'utf8').split('\n').filter((line) => /^\d/.test(line)).map((line) => Number.parseInt(line, 10));
+const REAL_LOG_SEEDS = 100;
 
-function violations(seeds: readonly number[]): string[] {
-  return seeds.map((seed) => simulate({ seed })).filter((result) => result.violation !== null).map((result) => `npm run sim -- --seed ${result.seed}: ${result.violation}`);
+const lines = readFileSync(new URL('seeds.txt', import.meta.url), 'utf8').split('\n').filter((line) => /^\d/.test(line));
+const kept = (withLog: boolean): number[] => lines.filter((line) => /^\d+ log /.test(line) === withLog).map((line) => Number.parseInt(line, 10));
+const from = (first: number, count: number): number[] => Array.from({ length: count }, (_, at) => first + at);
+
+function violations(seeds: readonly number[], realLog = false): string[] {
+  return seeds.map((seed) => simulate({ seed, realLog })).filter((result) => result.violation !== null)
+    .map((result) => `npm run sim -- ${realLog ? '--real-log ' : ''}--seed ${result.seed}: ${result.violation}`);
 }
 
 describe('simulated clusters keep the properties of figure 3 and serve again when trouble ends', () => {
-  test.each(Array.from({ length: SEEDS / CHUNK }, (_, at) => 1 + at * CHUNK))(`seeds from %i`, (first) => {
-    expect(violations(Array.from({ length: CHUNK }, (_, at) => first + at))).toEqual([]);
+  test.each(from(0, SEEDS / CHUNK).map((chunk) => 1 + chunk * CHUNK))('seeds from %i', (first) => {
+    expect(violations(from(first, CHUNK))).toEqual([]);
+  });
+
+  test('with the agent\'s own log on a simulated disk', () => {
+    expect(violations(from(1, REAL_LOG_SEEDS), true)).toEqual([]);
   });
 
   test('seeds that once failed', () => {
-    expect(kept.length).toBeGreaterThan(0);
-    expect(violations(kept)).toEqual([]);
+    expect(lines.length).toBeGreaterThan(0);
+    expect([...violations(kept(false)), ...violations(kept(true), true)]).toEqual([]);
   });
 });
 
@@ -34,7 +43,7 @@ test('a seed is one history: the same run twice gives the same trace', () => {
 });
 
 test('the runs are not empty: writes are acknowledged, reads answered, leaders change', () => {
-  const results = Array.from({ length: 40 }, (_, at) => simulate({ seed: at + 1 }));
+  const results = from(1, 40).map((seed) => simulate({ seed }));
   const sum = (pick: (result: (typeof results)[number]) => number): number => results.reduce((total, result) => total + pick(result), 0);
   expect(sum((result) => result.acknowledged)).toBeGreaterThan(1_000);
   expect(sum((result) => result.reads)).toBeGreaterThan(1_000);
