@@ -170,8 +170,8 @@ class Ec2Driver implements Driver {
     if (machines.length === 1) return;
     const tag = async (machine: Machine): Promise<never[]> => {
       const command = new region.sdk.CreateTagsCommand({ Resources: [instanceId(machine.id)], Tags: [{ Key: 'Name', Value: machine.name }] });
-      await region.once('tags', command, signal).catch((thrown: unknown) => {
-        if (!(thrown instanceof Ec2Failure) || thrown.failure.error.code === 'interrupted') throw thrown instanceof Ec2Failure ? thrown.failure.error : thrown;
+      await region.call('tags', command, signal).catch((error: unknown) => {
+        if (!(error instanceof BeltError) || error.code === 'interrupted') throw error;
       });
       return [];
     };

@@ -13,10 +13,20 @@ import { listOf, parseForm, textOf, toXml, type Form, type Xml } from './xml.ts'
 export interface Ec2Fake extends RunningFake {
   region(name: string): Region;
   readonly throttled: () => number;
+  readonly options: RegionOptions;
+  readonly settings: Settings;
+}
+
+/** What a test may change while the fake runs. */
+export interface Settings {
+  /** The access key that is accepted. */
+  accessKey: string;
+  /** Largest page a list gives, whatever is asked. */
+  pageSizeMax: number;
 }
 
 type Params = { [key: string]: Form };
-type Action = (region: Region, p: Params) => Xml;
+type Action = (region: Region, p: Params, settings: Settings) => Xml;
 
 /** The image every region of the fake has, owned by Canonical. */
 export const FAKE_IMAGE = 'ami-0fa4e0000000000ff';
@@ -27,23 +37,23 @@ export const FAKE_VPC = 'vpc-0fa4e0000000000ff';
 export async function startEc2(options: Partial<RegionOptions> & { accessKey?: string } = {}): Promise<Ec2Fake> {
   const service = new Ec2Service(options);
   const running = await startFake(service);
-  return { ...running, region: (name) => service.region(name), throttled: () => service.throttled };
+  return { ...running, region: (name) => service.region(name), throttled: () => service.throttled, options: service.options, settings: service.settings };
 }
 
 class Ec2Service implements FakeService {
   throttled = 0;
   readonly #regions = new Map<string, Region>();
-  readonly #options: RegionOptions;
-  readonly #accessKey: string;
+  readonly options: RegionOptions;
+  readonly settings: Settings;
 
   constructor(options: Partial<RegionOptions> & { accessKey?: string }) {
-    this.#options = { clock: scaledClock(1), bootMs: 50, lagMs: 0, capacity: new Map(), instanceLimit: 10_000, limitScale: 1, ...options };
-    this.#accessKey = options.accessKey ?? 'AKIAFAKE';
+    this.options = { clock: scaledClock(1), bootMs: 50, lagMs: 0, capacity: new Map(), instanceLimit: 10_000, limitScale: 1, ...options };
+    this.settings = { accessKey: options.accessKey ?? 'AKIAFAKE', pageSizeMax: 1000 };
   }
 
   region(name: string): Region {
     let region = this.#regions.get(name);
-    if (region === undefined) this.#regions.set(name, (region = new Region(name, this.#options)));
+    if (region === undefined) this.#regions.set(name, (region = new Region(name, this.options, this.#regions)));
     return region;
   }
 
@@ -55,11 +65,11 @@ class Ec2Service implements FakeService {
     const id = randomBytes(16).toString('hex');
     try {
       const [, key, , regionName] = /Credential=([^/]+)\/(\d+)\/([^/]+)\/ec2\//.exec(request.headers.authorization ?? '') ?? [];
-      if (key !== this.#accessKey) throw new Ec2Error('AuthFailure', 'AWS was not able to validate the provided access credentials', 401);
+      if (key !== this.settings.accessKey) throw new Ec2Error('AuthFailure', 'AWS was not able to validate the provided access credentials', 401);
       const p = parseForm(request.body.toString('utf8'));
       const action = ACTIONS[request.name];
       if (action === undefined) throw new Ec2Error('InvalidAction', `The action ${request.name} is not valid for this web service.`);
-      const content = toXml(action(this.region(regionName as string), p));
+      const content = toXml(action(this.region(regionName as string), p, this.settings));
       return xml(200, `<${request.name}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>${id}</requestId>${content}</${request.name}Response>`);
     } catch (error) {
       if (!(error instanceof Ec2Error)) throw error;
@@ -117,7 +127,7 @@ function instancesById(region: Region, p: Params): Instance[] {
   });
 }
 
-const describeInstances: Action = (region, p) => {
+const describeInstances: Action = (region, p, settings) => {
   region.spend('describe');
   const size = textOf(p, 'MaxResults');
   if (p['InstanceId'] !== undefined) {
@@ -126,7 +136,7 @@ const describeInstances: Action = (region, p) => {
   }
   const all = filtered(region.visible(), p, instanceField(region));
   const start = Number(textOf(p, 'NextToken') ?? 0);
-  const end = start + Number(size ?? 1000);
+  const end = start + Math.min(settings.pageSizeMax, Number(size ?? 1000));
   return { reservationSet: reservations(region, all.slice(start, end)), ...(end < all.length ? { nextToken: String(end) } : {}) };
 };
 

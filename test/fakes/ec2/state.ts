@@ -13,7 +13,7 @@ export interface RegionOptions {
   readonly lagMs: number;
   /** Instances left of a type in a zone; a type that is not named has no end. */
   readonly capacity: Map<string, number>;
-  /** Instances the account may have. */
+  /** Instances the account may have, in all regions. */
   readonly instanceLimit: number;
   /** Multiplies every refill rate, so that hours pass in minutes; 1 is the real one. */
   readonly limitScale: number;
@@ -90,8 +90,12 @@ export class Region {
   readonly keys = new Map<string, { name: string; id: string; text: string; tags: Map<string, string> }>();
   #nextAddress = 10;
 
-  constructor(name: string, options: RegionOptions) {
+  /** All regions of the account. */
+  readonly #account: ReadonlyMap<string, Region>;
+
+  constructor(name: string, options: RegionOptions, account: ReadonlyMap<string, Region>) {
     this.name = name;
+    this.#account = account;
     this.options = options;
     this.buckets = buckets(options.clock, options.limitScale);
   }
@@ -117,7 +121,8 @@ export class Region {
   address(kind: 'private' | 'public'): string {
     this.#nextAddress += 1;
     const n = this.#nextAddress;
-    return kind === 'private' ? `172.31.${(n >> 8) & 255}.${n & 255}` : `54.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`;
+    const second = 16 + ([...this.#account.keys()].indexOf(this.name) & 127);
+    return kind === 'private' ? `172.31.${(n >> 8) & 255}.${n & 255}` : `54.${second}.${(n >> 8) & 255}.${n & 255}`;
   }
 
   /** How many of `wanted` the zone can start now; taken from its capacity. */
@@ -143,9 +148,10 @@ export class Region {
     return [...this.instances.values()].filter((i) => i.launchedMs <= settled);
   }
 
+  /** Instances of the account that are not ended. */
   alive(): number {
     let count = 0;
-    for (const i of this.instances.values()) if (i.target !== 'terminated') count += 1;
+    for (const region of this.#account.values()) for (const i of region.instances.values()) if (i.target !== 'terminated') count += 1;
     return count;
   }
 }

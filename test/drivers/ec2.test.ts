@@ -1,0 +1,169 @@
+import fc from 'fast-check';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { createServer } from 'node:net';
+import { promisify } from 'node:util';
+import * as v from 'valibot';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createDriver } from '../../drivers/ec2/driver.ts';
+import { batchesOf, clientToken, decodeNames, encodeNames } from '../../drivers/ec2/launch.ts';
+import { permissions } from '../../drivers/ec2/network.ts';
+import { Ec2Options } from '../../drivers/ec2/options.ts';
+import type { Created, CreateOrder, Driver, Machine } from '../../src/provision/driver.ts';
+import { startEc2, type Ec2Fake } from '../fakes/ec2/service.ts';
+import type { RegionOptions } from '../fakes/ec2/state.ts';
+import { scaledPace } from './scaled-pace.ts';
+
+const never = new AbortController().signal;
+const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKlPcpBnzv3sGwrkISTvVVkZvjlPZ3gMUmfe1AzkpYP9 belt';
+const CLUSTER = { cluster: 'swarm2k', clusterId: '0123456789abcdef0123456789abcdef' };
+
+function order(count: number, more: Partial<CreateOrder> = {}): CreateOrder {
+  const machines = Array.from({ length: count }, (_, n) => ({ name: `node${n + 1}`, region: 'eu-west-1', zone: null }));
+  return { ...CLUSTER, id: 'a1b2c3', machines, type: 't3.nano', memoryMb: 512, image: null, sshPublicKeys: [KEY], userData: null, tags: { purpose: 'test' }, spot: false, ...more };
+}
+async function create(driver: Driver, asked: CreateOrder): Promise<{ made: Machine[]; failed: Extract<Created, { failed: string }>[] }> {
+  const made: Machine[] = [];
+  const failed: Extract<Created, { failed: string }>[] = [];
+  for await (const created of driver.create(asked, never)) 'failed' in created ? failed.push(created) : made.push(created);
+  return { made, failed };
+}
+
+describe('batches', () => {
+  const machine = (name: string, region = 'r', zone: string | null = null): { name: string; region: string; zone: string | null } => ({ name, region, zone });
+
+  it('holds a hundred of one region and zone', () => {
+    const batches = batchesOf(Array.from({ length: 250 }, (_, n) => machine(`n${n}`, n % 2 === 0 ? 'a' : 'b')));
+    expect(batches.map((b) => [b.region, b.names.length])).toEqual([['a', 100], ['b', 100], ['a', 25], ['b', 25]]);
+  });
+
+  it.each([
+    [['node1', 'node2', 'node3'], 'node1+2'],
+    [['node1', 'node4', 'node7'], 'node1+2/3'],
+    [['node08', 'node09', 'node10'], 'node08+2'],
+    [['node99', 'node100'], 'node99+1'],
+    [['mg0', 'x', 'y'], 'mg0,x,y'],
+    [['a1', 'b2'], 'a1,b2'],
+  ])('%j are written %s', (names, text) => {
+    expect([encodeNames(names), decodeNames(text)]).toEqual([text, names]);
+  });
+
+  it('reads back any names it writes, in a tag’s 256 characters', () => {
+    const name = fc.tuple(fc.constantFrom('n', 'node', 'mg', 'a-b'), fc.nat(300), fc.nat(4)).map(([prefix, n, width]) => prefix + String(n).padStart(width, '0'));
+    const check = (names: string[]): void => {
+      for (const batch of batchesOf(names.map((n) => machine(n)))) {
+        expect(decodeNames(encodeNames(batch.names))).toEqual(batch.names);
+        expect(encodeNames(batch.names).length).toBeLessThanOrEqual(256);
+      }
+    };
+    fc.assert(fc.property(fc.uniqueArray(name, { minLength: 1, maxLength: 120 }), check), { numRuns: 300 });
+  });
+
+  it('asks with the same token for the same machines, with another for any others', () => {
+    const batch = { region: 'r', zone: null, names: ['a', 'b'] };
+    expect(clientToken('o', batch, 't')).toBe(clientToken('o', { ...batch }, 't'));
+    expect(new Set([clientToken('o', batch, 't'), clientToken('p', batch, 't'), clientToken('o', batch, 'u'), clientToken('o', { ...batch, names: ['a'] }, 't')]).size).toBe(4);
+    expect(clientToken('o', batch, 't')).toHaveLength(64);
+  });
+
+  it('opens 22 and 2378 to anywhere when told to, 2376 and 2377 never', () => {
+    const world = permissions('sg-1', ['anywhere']).filter((p) => p.IpRanges?.some((range) => range.CidrIp === '0.0.0.0/0'));
+    expect(world.map((p) => p.FromPort)).toEqual([22, 2378]);
+  });
+});
+
+describe('the ec2 driver on the fake', () => {
+  let fake: Ec2Fake;
+  afterEach(() => fake.close());
+  async function start(more: Partial<RegionOptions> & { scale?: number; options?: object } = {}): Promise<Driver> {
+    const pace = scaledPace(more.scale ?? 100);
+    fake = await startEc2({ clock: pace.now, bootMs: 500, lagMs: 300, ...more });
+    return createDriver(v.parse(Ec2Options, { access_key_id: 'AKIAFAKE', secret_access_key: 'x', region: 'eu-west-1', regions: ['eu-west-1'], endpoint: fake.url, allow_from: ['203.0.113.7'], ...more.options }), { pace });
+  }
+
+  it('asks for metadata by token only and one hop, with the cluster’s key and group', async () => {
+    const driver = await start();
+    await create(driver, order(2));
+    const region = fake.region('eu-west-1');
+    expect([...region.instances.values()].map((i) => [i.httpTokens, i.hopLimit, i.groups.length, i.key?.slice(0, 5)])).toEqual([['required', '1', 1, 'belt-'], ['required', '1', 1, 'belt-']]);
+    expect([...region.groups.values()][0]?.rules).toHaveLength(9);
+  });
+
+  it('goes to another zone and type only where it may', async () => {
+    const capacity = (): Map<string, number> => new Map([['t3.nano/eu-west-1a', 2], ['t3.nano/eu-west-1b', 1], ['t3.nano/eu-west-1c', 0]]);
+    const asked = order(5);
+    const inA = { ...asked, machines: asked.machines.map((m) => ({ ...m, zone: 'eu-west-1a' })) };
+    expect((await create(await start({ capacity: capacity() }), inA)).made).toHaveLength(2);
+    await fake.close();
+    const { made, failed } = await create(await start({ capacity: capacity(), options: { fallback_zones: true, fallback_types: ['t3.micro'] } }), inA);
+    expect([made.map((m) => m.size).sort(), failed]).toEqual([['t3.micro', 't3.micro', 't3.nano', 't3.nano', 't3.nano'], []]);
+  });
+
+  it('leaves no group and no key behind', async () => {
+    const driver = await start();
+    const { made } = await create(driver, order(3));
+    await driver.destroy(made.map((m) => m.id), never);
+    expect(fake.region('eu-west-1').keys.size).toBe(0);
+  });
+
+  it('makes 5,000 at the pace the limits allow, throttled at most once', async () => {
+    const scale = 300;
+    const driver = await start({ scale, bootMs: 20_000 });
+    const begun = performance.now();
+    const { made, failed } = await create(driver, order(5_000));
+    const seconds = ((performance.now() - begun) / 1000) * scale;
+    expect([made.length, new Set(made.map((m) => m.name)).size, failed.length]).toEqual([5_000, 5_000, 0]);
+    // 1,000 instances at once, then two a second.
+    const least = 4_000 / 2;
+    expect(seconds).toBeLessThan(least * 1.2 + 10 * scale);
+    expect(fake.throttled()).toBeLessThanOrEqual(1);
+  }, 60_000);
+});
+
+/** moto is an independent emulator; where it is not installed these are skipped by name. */
+const moto = await promisify(execFile)('moto_server', ['--help']).then(() => true, () => false);
+
+describe.skipIf(!moto)('the ec2 driver on moto (needs moto_server)', () => {
+  let server: ChildProcess;
+  let url: string;
+  beforeAll(async () => {
+    const port = await new Promise<number>((resolve) => {
+      const probe = createServer().listen(0, '127.0.0.1', () => {
+        const { port: free } = probe.address() as { port: number };
+        probe.close(() => resolve(free));
+      });
+    });
+    url = `http://127.0.0.1:${port}`;
+    server = spawn('moto_server', ['-H', '127.0.0.1', '-p', String(port)], { stdio: 'ignore', env: { ...process.env, MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION: 'true', MOTO_ENABLE_AMI_VALIDATION: 'true', MOTO_ENABLE_KEYPAIR_VALIDATION: 'true' } });
+    await vi.waitFor(async () => expect((await fetch(`${url}/moto-api/`)).ok).toBe(true), { timeout: 30_000 });
+  }, 40_000);
+  afterAll(() => {
+    server.kill();
+  });
+
+  it('creates, lists, stops, resizes, starts and ends machines, and leaves nothing', async () => {
+    const pace = scaledPace(20);
+    const driver = createDriver(v.parse(Ec2Options, { access_key_id: 'AKIAFAKE', secret_access_key: 'x', region: 'eu-west-1', regions: ['eu-west-1'], endpoint: url, allow_from: ['203.0.113.7'], whole_batches: true, image: await anImage(url) }), { pace });
+    expect(await driver.validate(never)).toEqual([]);
+    expect((await driver.types(never)).find((t) => t.memoryMb >= 512)?.name).toBe('t3.nano');
+    const { made, failed } = await create(driver, order(30));
+    expect([made.length, failed]).toEqual([30, []]);
+    const listed = await driver.list(CLUSTER, never);
+    expect(listed.map((m) => m.name).sort()).toEqual(order(30).machines.map((m) => m.name).sort());
+    const ids = listed.map((m) => m.id).slice(0, 3);
+    expect((await driver.power(ids, 'stop', never)).every((o) => o.ok)).toBe(true);
+    expect((await driver.resize(ids, 't3.small', never)).every((o) => o.ok)).toBe(true);
+    expect((await driver.power(ids, 'start', never)).every((o) => o.ok)).toBe(true);
+    expect((await driver.list(CLUSTER, never)).filter((m) => m.size === 't3.small' && m.status === 'active')).toHaveLength(3);
+    expect((await driver.destroy(listed.map((m) => m.id), never)).every((o) => o.ok)).toBe(true);
+    expect(await driver.list(CLUSTER, never)).toEqual([]);
+  }, 60_000);
+});
+
+/** moto brings Canonical's images of 2016 only; any image of it will do. */
+async function anImage(url: string): Promise<string> {
+  const { EC2Client, DescribeImagesCommand } = await import('@aws-sdk/client-ec2');
+  const client = new EC2Client({ region: 'eu-west-1', endpoint: url, credentials: { accessKeyId: 'AKIAFAKE', secretAccessKey: 'x' } });
+  const { Images = [] } = await client.send(new DescribeImagesCommand({ Owners: ['099720109477'] }));
+  client.destroy();
+  return Images[0]?.ImageId as string;
+}
