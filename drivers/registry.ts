@@ -1,6 +1,6 @@
 /** Which drivers there are; the only file that names them all. Options and code are imported when asked for, so that no cloud's SDK is loaded for another. */
-import type { Driver } from '../src/provision/driver.ts';
 import type { DriverBlock } from '../src/inventory/settings.ts';
+import type { Driver } from '../src/provision/driver.ts';
 
 interface Registered {
   readonly block: () => Promise<DriverBlock>;
@@ -14,9 +14,27 @@ function block(name: string, schema: unknown, environment: DriverBlock['environm
 }
 
 export const DRIVERS: Readonly<Record<string, Registered>> = {
+  local: {
+    block: async () => block('local', (await import('./local/options.ts')).LocalOptions),
+    create: async (options) => (await import('./local/driver.ts')).createDriver(options),
+  },
   docker: {
     block: async () => block('docker', (await import('./docker/options.ts')).DockerOptions),
     create: async (options) => (await import('./docker/driver.ts')).createDriver(options),
+  },
+  digitalocean: {
+    block: async () => {
+      const { DigitalOceanOptions, ENVIRONMENT } = await import('./digitalocean/options.ts');
+      return block('digitalocean', DigitalOceanOptions, ENVIRONMENT);
+    },
+    create: async (options) => (await import('./digitalocean/driver.ts')).createDriver(options),
+  },
+  ec2: {
+    block: async () => {
+      const { Ec2Options, ENVIRONMENT } = await import('./ec2/options.ts');
+      return block('ec2', Ec2Options, ENVIRONMENT);
+    },
+    create: async (options) => (await import('./ec2/driver.ts')).createDriver(options),
   },
 };
 

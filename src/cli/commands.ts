@@ -20,6 +20,22 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   {
     title: 'Machines',
     entries: [
+      { path: 'create', synopsis: 'SIZE RANGE…', summary: 'make machines', load: () => import('./commands/create.ts') },
+      { path: 'ls', synopsis: '[RANGE…]', summary: 'list machines', load: () => import('./commands/ls.ts') },
+      { path: 'status', synopsis: '[RANGE…]', summary: 'count machines by status, or wait for a status', load: () => import('./commands/status.ts') },
+      { path: 'ip', synopsis: 'RANGE…', summary: 'print addresses', load: () => import('./commands/ip.ts') },
+      { path: 'active', synopsis: '[NAME]', summary: 'show or choose the machine docker talks to', load: () => import('./commands/active.ts') },
+      { path: 'start', synopsis: 'RANGE…', summary: 'switch machines on', load: () => import('./commands/start.ts') },
+      { path: 'stop', synopsis: 'RANGE…', summary: 'shut machines down', load: () => import('./commands/stop.ts') },
+      { path: 'kill', synopsis: 'RANGE…', summary: 'cut the power of machines', load: () => import('./commands/kill.ts') },
+      { path: 'pause', synopsis: 'RANGE…', summary: 'freeze machines, or let them go on', load: () => import('./commands/pause.ts') },
+      { path: 'resize', synopsis: 'RANGE… SIZE', summary: 'give machines another size', load: () => import('./commands/resize.ts') },
+      { path: 'rm', synopsis: 'RANGE…', summary: 'destroy machines', load: () => import('./commands/rm.ts') },
+      { path: 'ssh', synopsis: 'NAME [COMMAND…]', summary: 'a shell or a command on one machine', rest: 'after-name', load: () => import('./commands/ssh.ts') },
+      { path: 'exec', synopsis: 'RANGE… -- COMMAND', summary: 'a command on many machines, output by machine', rest: 'after-dashes', load: () => import('./commands/exec.ts') },
+      { path: 'cp', synopsis: 'SOURCE TARGET', summary: 'copy a file to machines or from one (NAME:PATH)', load: () => import('./commands/cp.ts') },
+      { path: 'sizes', synopsis: '[SIZE]', summary: 'what sizes mean on the driver, with prices', load: () => import('./commands/sizes.ts') },
+      { path: 'doctor', synopsis: '', summary: 'find machines nobody knows and records nothing matches', load: () => import('./commands/doctor.ts') },
     ],
   },
   {
@@ -30,12 +46,15 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
       { path: 'cluster use', synopsis: 'NAME', summary: 'choose the current cluster', load: () => import('./commands/cluster-use.ts') },
       { path: 'cluster update', synopsis: 'KEY=VALUE…', summary: "change the cluster's configuration", load: () => import('./commands/cluster-update.ts') },
       { path: 'cluster config', synopsis: '', summary: 'show the configuration in force', load: () => import('./commands/cluster-config.ts') },
+      { path: 'cluster rm', synopsis: 'NAME', summary: 'remove a cluster and its machines', load: () => import('./commands/cluster-rm.ts') },
       { path: 'use', synopsis: 'NAME', summary: 'short for cluster use', load: () => import('./commands/cluster-use.ts') },
     ],
   },
   {
     title: 'Other',
     entries: [
+      { path: 'topology', synopsis: 'SPEC', summary: 'explain a topology such as 5/3 before anything is built', load: () => import('./commands/topology.ts') },
+      { path: 'completion', synopsis: 'SHELL', summary: 'print the completion script for bash, zsh or fish', load: () => import('./commands/completion.ts') },
     ],
   },
 ];

@@ -21,6 +21,12 @@ export const TOP_LEVEL = {
   ssh_keys: v.array(v.pipe(v.string(), v.regex(/^(ssh-|ecdsa-|sk-)\S+ [A-Za-z0-9+/=]+( .*)?$/, 'must be an OpenSSH public key line'))),
   /** Machines worked on at once over SSH. */
   concurrency: v.pipe(v.number(), v.integer(), v.minValue(1, 'must be 1 to 1000'), v.maxValue(1000, 'must be 1 to 1000')),
+  /** What bootstrap makes run containers: Docker Engine (the default where the machine can have one), or nothing. */
+  engine: v.picklist(['docker', 'none'], 'must be docker or none'),
+  /** Debian's version of docker.io, or the VERSION of the script below. */
+  engine_version: v.pipe(v.string(), v.regex(/^[A-Za-z0-9.+:~-]{1,64}$/, 'must be a version such as 20.10.24+dfsg1-1')),
+  /** A script that installs Docker Engine instead of the machine's package manager. */
+  engine_install_url: v.pipe(v.string(), v.regex(/^https?:\/\/[^\s'"]+$/, 'must be an http or https URL')),
 } as const;
 export type TopLevelKey = keyof typeof TOP_LEVEL;
 

@@ -30,9 +30,13 @@ function trace(error: unknown): string[] {
 /** One line a failed machine, `name: why`, with its own way out where it has one. */
 export function failureLines(outcomes: readonly Outcome<unknown>[]): string[] {
   const failed = outcomes.filter((outcome) => !outcome.ok);
-  const lines = failed.slice(0, NAMED_MAX).map((outcome) => `  ${outcome.name}: ${outcome.error.message}${outcome.error.next === undefined ? '' : ` (next: ${outcome.error.next})`}`);
+  const lines = failed.slice(0, NAMED_MAX).map((outcome) => `  ${withName(outcome.name, outcome.error.message)}${outcome.error.next === undefined ? '' : ` (next: ${outcome.error.next})`}`);
   if (failed.length > NAMED_MAX) lines.push(`  … and ${failed.length - NAMED_MAX} more`);
   return lines;
+}
+
+function withName(name: string, message: string): string {
+  return message.startsWith(`${name}:`) || message.startsWith(`${name} `) ? message : `${name}: ${message}`;
 }
 
 /**

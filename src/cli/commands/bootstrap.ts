@@ -1,0 +1,38 @@
+/** `belt bootstrap RANGE`: agent, certificates and what they stand on. A second run changes nothing and says so. */
+import { bootstrapAll } from '../../swarm/operations.ts';
+import { outcomeError } from '../../ui/error-text.ts';
+import { defineCommand } from '../command.ts';
+import { readRanges, requireMachines } from '../ranges.ts';
+import { withHands } from '../swarm-access.ts';
+
+export const command = defineCommand({
+  positionals: { ranges: 'many' },
+  options: {
+    'dry-run': { type: 'boolean', default: false, describe: 'say what would be done, and do nothing' },
+    'accept-new-host-key': { type: 'boolean', default: false, describe: 'forget the pinned SSH host keys of these machines first' },
+  },
+  examples: ["belt bootstrap 'node[1:10]'", "belt bootstrap --dry-run 'mg[0:2]'"],
+  async run(ctx, args) {
+    const names = readRanges(ctx, args.ranges);
+    const dryRun = args['dry-run'];
+    const outcomes = await withHands(ctx, async (hands, { store }) => {
+      const machines = await requireMachines(ctx, { ...ctx.cluster(), state: store.state }, names);
+      if (args['accept-new-host-key']) await store.change((state) => machines.forEach(({ name }) => delete state.hostKeys[name]));
+      return ctx.ui.progress(dryRun ? 'looking' : 'bootstrap', machines.length, (report) => bootstrapAll(hands, machines, { dryRun }, report));
+    });
+    const document = outcomes.map((outcome) => ({
+      name: outcome.name, ok: outcome.ok, changed: outcome.ok && !dryRun && outcome.value.planned.length > 0, steps: outcome.ok ? outcome.value.planned : [],
+      notes: outcome.ok ? outcome.value.notes : [], certificateExpires: outcome.ok ? outcome.value.certificateExpires : null, error: outcome.ok ? null : outcome.error.toJSON(),
+    }));
+    ctx.ui.report(document, (ui) => {
+      for (const { name, ok, steps, notes } of document) {
+        if (!ok) continue;
+        const done = steps.map(({ does }) => does).join(', ');
+        ui.line(`${name}: ${steps.length === 0 ? 'nothing to do' : dryRun ? `would ${done}` : `done: ${done}`}`);
+        for (const note of notes) ui.note(`${name}: ${note}`);
+      }
+    });
+    const error = outcomeError(outcomes, 'bootstrapped');
+    if (error !== null) throw error;
+  },
+});

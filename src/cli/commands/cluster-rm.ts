@@ -1,0 +1,47 @@
+/** `belt cluster rm NAME`: destroys the machines of a cluster, then forgets it, keys and CA included. */
+import { rmSync } from 'node:fs';
+
+import { BeltError } from '../../errors.ts';
+import { clusterFiles, openCluster, viewCluster } from '../../inventory/cluster.ts';
+import { clusterFolder, DEFAULT_CLUSTER, listClusters, readCurrent, writeCurrent } from '../../inventory/home.ts';
+import { destroyMachines } from '../../provision/bulk.ts';
+import { outcomeError } from '../../ui/error-text.ts';
+import { defineCommand } from '../command.ts';
+import { Context } from '../context.ts';
+import { currentFleet } from '../ranges.ts';
+
+export const command = defineCommand({
+  positionals: { name: 'one' },
+  options: { force: { type: 'boolean', default: false, describe: 'even if a cloud does not answer or its swarm lives' } },
+  async run(outer, args) {
+    // All below is about the named cluster, whichever is current.
+    const ctx = new Context(outer.ports, outer.ui, { ...outer.flags, cluster: args.name }, outer.command);
+    clusterFolder(ctx.home, args.name);
+    if (!listClusters(ctx.home).includes(args.name)) {
+      ctx.ui.report({ cluster: args.name, note: 'already gone' }, (ui) => ui.line(`${args.name}: already gone`));
+      return;
+    }
+    viewCluster(ctx.home, args.name);
+    const cluster = ctx.cluster();
+    const fleet = await currentFleet(ctx, cluster);
+    if (fleet.down.length > 0 && !args.force) {
+      throw new BeltError('refused', `${fleet.down.map((one) => one.driver).join(', ')} does not answer: its machines would be left without anybody who knows them`, { next: 'try again later, or --force' });
+    }
+    const machines = [...fleet.machines.filter((machine) => !fleet.down.some((one) => one.driver === machine.driver)), ...fleet.doubles];
+    await ctx.guard(cluster, machines.map((machine) => machine.name), 'rm', args.force);
+    await ctx.ui.confirm(`Remove cluster ${args.name} with ${machines.length === 1 ? 'its one machine' : `its ${machines.length} machines`}, its CA and keys?`);
+    const { store, close } = openCluster(ctx.home, args.name, ctx.command, ctx.ports.now());
+    try {
+      const outcomes = await ctx.ui.progress('removing', machines.length, () => destroyMachines(store, machines, (name) => ctx.driver(name), ctx.ports.now, ctx.signal));
+      const error = outcomeError(outcomes, 'removed');
+      if (error !== null) throw error;
+      rmSync(clusterFiles(ctx.home, args.name).folder, { recursive: true, force: true });
+    } finally {
+      close();
+    }
+    const { cluster: current, active } = readCurrent(ctx.home);
+    const { [args.name]: _gone, ...rest } = active;
+    writeCurrent(ctx.home, { cluster: current === args.name ? (listClusters(ctx.home)[0] ?? DEFAULT_CLUSTER) : current, active: rest });
+    ctx.ui.report({ cluster: args.name, removed: machines.map((machine) => machine.name) }, (ui) => ui.line(`${args.name}: removed`));
+  },
+});

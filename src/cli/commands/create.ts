@@ -1,0 +1,151 @@
+/** `belt create SIZE RANGE…`: machines in bulk. */
+import { randomBytes } from 'node:crypto';
+
+import { BeltError, EXIT, type Outcome } from '../../errors.ts';
+import { clusterPublicKey } from '../../inventory/cluster.ts';
+import { awaitStatus } from '../../provision/await-status.ts';
+import { destroyMachines } from '../../provision/bulk.ts';
+import { executeCreate, prepareCreate, record, type CreateDeps } from '../../provision/create.ts';
+import type { CreateAsk, CreatePlan } from '../../provision/create-plan.ts';
+import type { Driver, Machine, OrderedMachine } from '../../provision/driver.ts';
+import { driversInPlay } from '../../provision/fleet.ts';
+import { resolveSize, type ResolvedSize } from '../../provision/sizes.ts';
+import { compressNames } from '../../range/compress.ts';
+import { dealOut } from '../../topology/placement.ts';
+import { parseTopology } from '../../topology/parse.ts';
+import { outcomeError } from '../../ui/error-text.ts';
+import { defineCommand } from '../command.ts';
+import type { Context } from '../context.ts';
+import { parseDuration } from '../duration.ts';
+import { MACHINE_COLUMNS, machineDocument, machineRow } from '../machine-table.ts';
+import { readRanges } from '../ranges.ts';
+
+export const command = defineCommand({
+  positionals: { size: 'one', ranges: 'many' },
+  options: {
+    region: { type: 'string', requiresArg: true, describe: 'regions, REGION[/ZONE][,…]; machines are dealt out in turn' },
+    topology: { type: 'string', requiresArg: true, describe: 'spread by a layout such as 5/3 instead of in turn' },
+    image: { type: 'string', requiresArg: true, describe: "the cloud's name of an image" },
+    spot: { type: 'boolean', default: false, describe: 'interruptible capacity where the cloud has it' },
+    wait: { type: 'boolean', default: true, describe: 'wait until the machines are active; --no-wait ends when they are asked for' },
+    timeout: { type: 'string', default: '10m', requiresArg: true, describe: 'how long to wait' },
+    rollback: { type: 'boolean', default: false, describe: 'when some cannot be made, remove what this run made' },
+    'dry-run': { type: 'boolean', default: false, describe: 'show what would be done' },
+  },
+  examples: ["belt create 8gb 'mg[0:4]' --region sgp1,nyc3,fra1", "belt create 512mb 'node[1:100]'"],
+  async run(ctx, args) {
+    const names = readRanges(ctx, args.ranges);
+    const timeoutMs = parseDuration(args.timeout, 'timeout');
+    const topology = args.topology === undefined ? null : parseTopology(args.topology);
+    const driver = await ctx.driver();
+    const settings = await ctx.settings();
+    const options = await ctx.driverOptions(driver.name, settings);
+    const places = readRegions(args.region ?? String(settings.top.region?.value ?? options['region'] ?? driver.name));
+    const dealt = dealOut(names.length, places, topology);
+    const machines: OrderedMachine[] = names.map((name, at) => place(name, dealt[at] ?? ''));
+    const size = resolveSize(await driver.types(ctx.signal), args.size, [...new Set(machines.map((machine) => machine.region))]);
+    const ask: CreateAsk = { driver: driver.name, machines, type: size.type, memoryMb: size.memoryMb, image: args.image ?? (settings.top.image?.value as string | undefined) ?? null, spot: args.spot };
+    return ctx.change(async ({ store, files, tag }) => {
+      const others = driversInPlay(store.state).filter((name) => name !== driver.name);
+      const deps: CreateDeps = {
+        store, tag, driver, otherDrivers: await Promise.all(others.map((name) => ctx.driver(name))),
+        sshPublicKeys: [clusterPublicKey(files), ...((settings.top.ssh_keys?.value as string[] | undefined) ?? [])],
+        userData: null, newId: () => randomBytes(16).toString('hex'), now: ctx.ports.now, signal: ctx.signal,
+      };
+      const plan = await ctx.ui.progress('looking at what is there', null, () => prepareCreate(ask, deps));
+      if (args['dry-run']) return showPlan(ctx, plan, size);
+      return carryOut(ctx, names, plan, deps, { timeoutMs, wait: args.wait, rollback: args.rollback });
+    });
+  },
+});
+
+/** `sgp1,nyc3/a` → its parts. Throws `usage`. */
+function readRegions(text: string): string[] {
+  const parts = text.split(',').map((part) => part.trim());
+  const wrong = parts.find((part) => !/^[A-Za-z0-9][A-Za-z0-9_.-]*(\/[A-Za-z0-9-]+)?$/.test(part));
+  if (wrong !== undefined) throw new BeltError('usage', `--region: '${wrong}' is no region`, { next: 'write --region sgp1,nyc3 or --region us-east-1/us-east-1a' });
+  return parts;
+}
+
+function place(name: string, dealt: string): OrderedMachine {
+  const [region = '', zone] = dealt.split('/');
+  return { name, region, zone: zone ?? null };
+}
+
+interface Way {
+  readonly timeoutMs: number;
+  readonly wait: boolean;
+  readonly rollback: boolean;
+}
+
+async function carryOut(ctx: Context, names: readonly string[], plan: CreatePlan, deps: CreateDeps, way: Way): Promise<number> {
+  const { store, driver } = deps;
+  if (plan.existing.length > 0) ctx.ui.note(`${compressNames(plan.existing.map((machine) => machine.name))}: there already, left alone`);
+  for (const order of plan.orders.filter((one) => one.resumed)) ctx.ui.note(`going on with the create of ${order.askedAt}: ${compressNames(order.machines.map((machine) => machine.name))}`);
+  const total = plan.orders.reduce((sum, order) => sum + order.machines.length, 0);
+  const made = await ctx.ui.progress(`creating on ${driver.name}`, total, (report) => executeCreate(plan, deps, (done, failed) => report({ done, failed })));
+  const failure = outcomeError(made, 'made');
+  if (failure !== null && way.rollback) return rollBack(ctx, deps, made, failure);
+  const fresh = made.flatMap((outcome) => (outcome.ok ? [outcome.value] : []));
+  const expected = [...fresh, ...plan.existing.filter((machine) => machine.driver === driver.name && machine.status === 'new')];
+  const waited = way.wait && !ctx.signal.aborted ? await waitActive(ctx, deps, driver, expected, way.timeoutMs) : [];
+  show(ctx, names, store.state.machines);
+  ctx.signal.throwIfAborted();
+  if (failure !== null) throw made.length < names.length && failure.code === 'failed' ? new BeltError('partly', failure.message, { next: failure.next }) : failure;
+  return waitFailure(waited);
+}
+
+/** Waits and keeps what is seen. */
+async function waitActive(ctx: Context, deps: CreateDeps, driver: Driver, machines: readonly Machine[], timeoutMs: number): Promise<Outcome<Machine>[]> {
+  const names = machines.map((machine) => machine.name);
+  const isActive = machines.every((machine) => machine.status === 'active' && (machine.publicIpv4 ?? machine.privateIpv4) !== null);
+  if (names.length === 0 || isActive) return [];
+  return ctx.ui.progress('waiting until active', names.length, (report) =>
+    awaitStatus({
+      driver, tag: deps.tag, names, wanted: 'active', timeoutMs, signal: ctx.signal,
+      onSeen: (seen, done, failed) => {
+        report({ done, failed });
+        deps.store.change((state) => seen.forEach((machine) => record(state, machine))).catch(() => undefined);
+      },
+    }),
+  );
+}
+
+/** Machines that are late are a timeout; machines that failed make the run partly or wholly failed. */
+function waitFailure(waited: readonly Outcome<Machine>[]): number {
+  const error = outcomeError(waited, 'active in time');
+  if (error === null) return EXIT.done;
+  const isLate = waited.some((outcome) => !outcome.ok && outcome.error.code === 'timeout') && waited.every((outcome) => outcome.ok || outcome.error.code === 'timeout');
+  throw isLate ? new BeltError('timeout', error.message, { next: 'belt status --wait active=N, or belt ls' }) : error;
+}
+
+async function rollBack(ctx: Context, deps: CreateDeps, made: readonly Outcome<Machine>[], failure: BeltError): Promise<never> {
+  const fresh = made.flatMap((outcome) => (outcome.ok ? [outcome.value] : []));
+  const removed = await ctx.ui.progress('rolling back', fresh.length, () => destroyMachines(deps.store, fresh, (name) => ctx.driver(name), deps.now, ctx.signal));
+  const left = removed.filter((outcome) => !outcome.ok).length;
+  const ending = left === 0 ? `the ${fresh.length} that this run made were removed again` : `${left} of the ${fresh.length} that this run made could not be removed again`;
+  throw new BeltError(left === 0 ? 'failed' : 'partly', `${failure.message}\n${ending}`, { next: left === 0 ? failure.next : 'belt doctor' });
+}
+
+function show(ctx: Context, names: readonly string[], machines: Readonly<Record<string, Machine>>): void {
+  const shown = names.flatMap((name) => machines[name] ?? []);
+  ctx.ui.report(shown.map(machineDocument), (ui) => ui.table(MACHINE_COLUMNS, shown.map(machineRow)));
+}
+
+function showPlan(ctx: Context, plan: CreatePlan, size: ResolvedSize): number {
+  const rows = plan.orders.flatMap((order) =>
+    [...Map.groupBy(order.machines, (machine) => `${machine.region}${machine.zone === null ? '' : `/${machine.zone}`}`)].map(([region, machines]) => ({
+      order: order.id, resumed: order.resumed, driver: order.driver, type: order.type, region, names: machines.map((machine) => machine.name),
+      pricePerHour: size.pricePerHour === null ? null : size.pricePerHour * machines.length,
+    })));
+  const document = { create: rows, existing: plan.existing.map((machine) => machine.name) };
+  ctx.ui.report(document, (ui) => {
+    if (plan.existing.length > 0) ui.line(`there already, left alone: ${compressNames(document.existing)}`);
+    ui.table(
+      [{ heading: 'DRIVER' }, { heading: 'TYPE' }, { heading: 'REGION' }, { heading: '#', numeric: true }, { heading: 'PRICE/H', numeric: true }, { heading: 'NAMES' }],
+      rows.map((row) => [row.driver, row.type, row.region, String(row.names.length), row.pricePerHour === null ? '' : row.pricePerHour.toFixed(3), compressNames(row.names)]),
+    );
+    ui.line('nothing was made (--dry-run)');
+  });
+  return EXIT.done;
+}

@@ -1,0 +1,43 @@
+/** `belt rm RANGE`: destroys machines; one that is absent is "already gone". */
+import type { Outcome } from '../../errors.ts';
+import { clusterExists } from '../../inventory/cluster.ts';
+import { readCurrent, writeCurrent } from '../../inventory/home.ts';
+import { destroyMachines } from '../../provision/bulk.ts';
+import { compressNames } from '../../range/compress.ts';
+import { defineCommand } from '../command.ts';
+import type { Context } from '../context.ts';
+import { reportOutcomes } from '../power.ts';
+import { readRanges, selectMachines } from '../ranges.ts';
+
+export const command = defineCommand({
+  positionals: { ranges: 'many' },
+  options: { force: { type: 'boolean', default: false, describe: 'even if a quorum is lost, or a name is also a file here' } },
+  examples: ["belt rm --yes 'node[1:4]'"],
+  async run(ctx, args) {
+    const names = readRanges(ctx, args.ranges, { refuseFiles: { force: args.force } });
+    const cluster = ctx.cluster();
+    const present = (await selectMachines(ctx, cluster, names)).machines.map((machine) => machine.name);
+    if (present.length > 0) {
+      await ctx.guard(cluster, present, 'rm', args.force);
+      await ctx.ui.confirm(`Destroy ${present.length === 1 ? 'machine' : `${present.length} machines`} ${compressNames(present)} of cluster ${cluster.name}?`);
+    }
+    const destroyed = present.length === 0 || !clusterExists(ctx.home, cluster.name) ? [] : await removeMachines(ctx, present);
+    const byName = new Map(destroyed.map((outcome) => [outcome.name, outcome]));
+    reportOutcomes(ctx, names.map((name) => byName.get(name) ?? { name, ok: true, value: undefined, note: 'already gone' }), 'removed');
+  },
+});
+
+/** Destroys machines of the current cluster under its lock; one that was active is so no more. */
+export async function removeMachines(ctx: Context, names: readonly string[]): Promise<Outcome[]> {
+  return ctx.change(async ({ store }) => {
+    const { machines } = await selectMachines(ctx, { ...ctx.cluster(), state: store.state }, names);
+    const outcomes = await ctx.ui.progress('removing', machines.length, () => destroyMachines(store, machines, (name) => ctx.driver(name), ctx.ports.now, ctx.signal));
+    const current = readCurrent(ctx.home);
+    const active = current.active[ctx.clusterName];
+    if (active !== undefined && outcomes.some((outcome) => outcome.ok && outcome.name === active)) {
+      const { [ctx.clusterName]: _gone, ...rest } = current.active;
+      writeCurrent(ctx.home, { ...current, active: rest });
+    }
+    return outcomes;
+  });
+}

@@ -1,0 +1,32 @@
+/** `belt sizes [SIZE]`: the types on offer, and what a size such as 512mb comes out as. */
+import { resolveSize } from '../../provision/sizes.ts';
+import { defineCommand } from '../command.ts';
+
+/** The sizes of the design's vocabulary. */
+const COMMON = ['512mb', '1gb', '2gb', '4gb', '8gb', '16gb', '32gb', '64gb', '128gb'];
+
+export const command = defineCommand({
+  positionals: { size: 'optional' },
+  options: { region: { type: 'string', requiresArg: true, describe: 'only what is on offer in these regions' } },
+  examples: ['belt sizes 8192MB', 'belt -d ec2 sizes --region eu-west-1'],
+  async run(ctx, args) {
+    const driver = await ctx.driver();
+    const types = await driver.types(ctx.signal);
+    const regions = args.region?.split(',') ?? [];
+    const sizes = args.size === undefined ? COMMON : [args.size];
+    const rows = sizes.flatMap((size) => {
+      try {
+        return [{ size, driver: driver.name, ...resolveSize(types, size, regions) }];
+      } catch (error) {
+        // Of the usual sizes those are left out that the cloud is too small for; an asked one is an answer.
+        if (args.size !== undefined) throw error;
+        return [];
+      }
+    });
+    ctx.ui.report(rows, (ui) =>
+      ui.table(
+        [{ heading: 'SIZE' }, { heading: 'DRIVER' }, { heading: 'TYPE' }, { heading: 'MEMORY', numeric: true }, { heading: 'PRICE/H', numeric: true }],
+        rows.map((row) => [row.size, row.driver, row.type, row.memoryMb === null ? '' : String(row.memoryMb), row.pricePerHour === null ? '' : row.pricePerHour.toFixed(4)]),
+      ));
+  },
+});

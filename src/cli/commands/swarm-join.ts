@@ -1,0 +1,33 @@
+/** `belt swarm join MANAGER RANGE`: many machines at once; what lacks an agent gets one first. */
+import { BeltError } from '../../errors.ts';
+import { joinMachines } from '../../swarm/join.ts';
+import { agentAddress } from '../../swarm/form.ts';
+import { noSwarm } from '../../swarm/swarm.ts';
+import { defineCommand } from '../command.ts';
+import { reportJoined } from '../joined-lines.ts';
+import { readRanges, requireMachines } from '../ranges.ts';
+import { withHands } from '../swarm-access.ts';
+
+export const command = defineCommand({
+  positionals: { node: 'one', ranges: 'many' },
+  options: { manager: { type: 'boolean', default: false, describe: 'as managers instead of workers' } },
+  examples: ["belt swarm join mg0 'node[1:100]'", "belt swarm join --manager mg0 'mg[1:2]'"],
+  async run(ctx, args) {
+    const names = readRanges(ctx, args.ranges);
+    const role = args.manager ? 'manager' : 'worker';
+    const outcomes = await withHands(ctx, async (hands, { store }) => {
+      const [by, ...machines] = await requireMachines(ctx, { ...ctx.cluster(), state: store.state }, [args.node, ...names.filter((name) => name !== args.node)]);
+      if (by === undefined || names.includes(args.node)) throw new BeltError('usage', `${args.node} cannot join itself`, { next: "belt swarm join mg0 'node[1:3]'" });
+      const survey = await hands.swarm.survey();
+      if (survey.voters.length === 0) throw noSwarm();
+      if (!survey.voters.some(({ name }) => name === by.name)) {
+        throw new BeltError('refused', `${by.name} is no manager of the swarm`, { machine: by.name, next: `name one of ${survey.voters.map(({ name }) => name).join(', ')}` });
+      }
+      const { token } = await hands.swarm.cluster('token.show', { role });
+      const others = survey.voters.filter(({ name }) => name !== by.name && survey.reachable.includes(name)).map(({ address }) => address);
+      const managers = survey.reachable.includes(by.name) ? [agentAddress(by), ...others] : [...others, agentAddress(by)];
+      return ctx.ui.progress('join', machines.length, (report) => joinMachines(hands, { machines, role, managers, token }, report));
+    });
+    reportJoined(ctx, outcomes, 'joined');
+  },
+});

@@ -1,0 +1,54 @@
+/** SSH to the cluster's machines from the command line: addresses and pinned keys of the inventory in, keys met for the first time out. */
+import { readFileSync } from 'node:fs';
+
+import { BeltError, isBeltError } from '../errors.ts';
+import type { MachineRecord } from '../inventory/state.ts';
+import { loadPrivateKey, type SshConnection, type SshPrivateKey } from '../ssh/client.ts';
+import { waitForSsh } from '../ssh/wait.ts';
+import type { ClusterView, Context } from './context.ts';
+
+/** How long a machine that refuses may go on booting, milliseconds. */
+const BOOT_MS = 15_000;
+
+/** Opens connections and remembers which keys were met for the first time; {@link pinNewKeys} writes them down once at the end. */
+export class RemoteAccess {
+  readonly #ctx: Context;
+  readonly #cluster: ClusterView;
+  readonly #key: SshPrivateKey;
+  readonly #met = new Map<string, string>();
+
+  constructor(ctx: Context, cluster: ClusterView) {
+    this.#ctx = ctx;
+    this.#cluster = cluster;
+    this.#key = loadPrivateKey(readFileSync(cluster.files.sshKey, 'utf8'), cluster.files.sshKey);
+  }
+
+  /** Throws `unreachable`, `ssh_auth`, `host_key_changed`. */
+  async connect(machine: MachineRecord, signal: AbortSignal): Promise<SshConnection> {
+    const host = machine.publicIpv4 ?? machine.privateIpv4;
+    if (host === null) throw new BeltError('unreachable', `${machine.name} has no address yet`, { machine: machine.name, next: 'belt status --wait active=N' });
+    const pinned = this.#cluster.state.hostKeys[machine.name]?.keys;
+    const connection = await waitForSsh({
+      host, port: machine.sshPort, user: machine.sshUser, privateKey: this.#key, machine: machine.name, signal,
+      hostKey: pinned === undefined ? 'first-sight' : { pinned }, budgetMs: BOOT_MS,
+    });
+    if (pinned === undefined) this.#met.set(machine.name, connection.hostKey.openssh);
+    return connection;
+  }
+
+  /** Pins what was met for the first time, and says so. Where another belt holds the lock, the next line pins it. */
+  async pinNewKeys(): Promise<void> {
+    if (this.#met.size === 0) return;
+    const pinnedAt = new Date(this.#ctx.ports.now()).toISOString();
+    try {
+      await this.#ctx.change(({ store }) => store.change((state) => {
+        for (const [name, key] of this.#met) if (state.machines[name] !== undefined) state.hostKeys[name] ??= { keys: [key], source: 'first-sight', pinnedAt };
+      }));
+    } catch (error) {
+      if (!isBeltError(error, 'locked')) throw error;
+      this.#ctx.ui.note('host keys were not pinned: another belt is changing the cluster');
+      return;
+    }
+    this.#ctx.ui.note(`host ${this.#met.size === 1 ? `key of ${[...this.#met.keys()][0]}` : `keys of ${this.#met.size} machines`} pinned at first sight`);
+  }
+}

@@ -1,0 +1,78 @@
+/** A command's way to the cluster's agents and machines: credentials, remembered managers, SSH connections, the CA. */
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+
+import type { EngineWish } from '../bootstrap/wanted.ts';
+import { loadAuthority } from '../certs/authority.ts';
+import { splitPem } from '../certs/identity.ts';
+import { BeltError } from '../errors.ts';
+import type { ClusterFiles, OpenCluster } from '../inventory/cluster.ts';
+import { readCurrent } from '../inventory/home.ts';
+import type { Machine } from '../provision/driver.ts';
+import { AgentBook } from '../swarm/agent-book.ts';
+import { MachineConnections } from '../swarm/machine-connections.ts';
+import type { Hands } from '../swarm/operations.ts';
+import { Swarm } from '../swarm/swarm.ts';
+import type { ClusterView, Context } from './context.ts';
+import { CA_PASSPHRASE, ensureAuthority } from './new-cluster.ts';
+
+/** Machines worked on at once over SSH or TLS, where the configuration says nothing. */
+const CONCURRENCY = 50;
+
+/** What is remembered of a cluster's agents. */
+export function agentBook(files: ClusterFiles): AgentBook {
+  return new AgentBook(path.join(files.folder, 'agents.json'));
+}
+
+/** Runs `act` with the cluster's agents in reach; nothing is locked and nothing dialed before it asks. Throws `failed` where nobody has made the cluster. */
+export async function withSwarm<T>(ctx: Context, cluster: ClusterView, act: (swarm: Swarm) => Promise<T>): Promise<T> {
+  const swarm = openSwarm(ctx, cluster.files, cluster.state.cluster.id, new Map(Object.entries(cluster.state.machines)));
+  try {
+    return await act(swarm);
+  } finally {
+    swarm.close();
+  }
+}
+
+/** Runs `act` with the cluster locked and everything an operation works with. `default` is made when nobody has. */
+export async function withHands<T>(ctx: Context, act: (hands: Hands, open: OpenCluster) => Promise<T>): Promise<T> {
+  const limit = Number((await ctx.settings()).top.concurrency?.value ?? CONCURRENCY);
+  const wish = await engineWish(ctx);
+  return ctx.change(async (open) => {
+    const { files, store, tag } = open;
+    const id = store.state.cluster.id;
+    ensureAuthority(files, id, ctx.ports);
+    const roots = readFileSync(files.caCertificate, 'utf8');
+    const authority = loadAuthority(splitPem(roots)[0] ?? '', readFileSync(files.caKey, 'utf8'), ctx.ports.env[CA_PASSPHRASE] || undefined);
+    const swarm = openSwarm(ctx, files, id, new Map(Object.entries(store.state.machines)));
+    const connections = new MachineConnections({
+      keyFile: files.sshKey, now: ctx.ports.now, pinned: (name) => store.state.hostKeys[name] ?? null,
+      pin: (name, key) => store.change((state) => void (state.hostKeys[name] = key)),
+    });
+    try {
+      return await act({ swarm, connections, cluster: { id, name: tag.cluster }, authority, roots, engineOf: (machine) => engineOf(machine, wish), now: ctx.ports.now, signal: ctx.signal, limit }, open);
+    } finally {
+      swarm.close();
+    }
+  });
+}
+
+function openSwarm(ctx: Context, files: ClusterFiles, clusterId: string, machines: ReadonlyMap<string, Machine>): Swarm {
+  const need = (file: string): string => {
+    if (!existsSync(file)) throw new BeltError('failed', `cluster ${ctx.clusterName} has no certificates yet`, { next: "belt create SIZE RANGE, then belt swarm form M/D RANGE" });
+    return readFileSync(file, 'utf8');
+  };
+  const credentials = { clusterId, key: need(files.operatorKey), cert: need(files.operatorCertificate), roots: splitPem(need(files.caCertificate)) };
+  return new Swarm({ credentials, book: agentBook(files), machines, active: readCurrent(ctx.home).active[ctx.clusterName] ?? null, signal: ctx.signal });
+}
+
+async function engineWish(ctx: Context): Promise<EngineWish> {
+  const { top } = await ctx.settings();
+  const text = (key: 'engine_version' | 'engine_install_url'): string => String(top[key]?.value ?? '');
+  return { kind: top.engine?.value === 'none' ? 'none' : 'docker', version: text('engine_version'), installUrl: text('engine_install_url') };
+}
+
+/** Machines of `local` share this host's kernel and have no engine of their own. */
+function engineOf(machine: Machine, wish: EngineWish): EngineWish {
+  return machine.driver === 'local' ? { ...wish, kind: 'none' } : wish;
+}

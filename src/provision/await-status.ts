@@ -1,0 +1,61 @@
+/** Waiting for machines with one list a poll, however many they are. */
+import { BeltError, type Outcome } from '../errors.ts';
+import type { ClusterTag, Driver, Machine, MachineStatus } from './driver.ts';
+import { realPace, type Pace } from './rate-limit.ts';
+
+/** Milliseconds between two lists: quick at first, because local machines are; slower for long waits and large clusters, whose lists are many pages. */
+export function pollDelayMs(poll: number, machines: number): number {
+  const slowest = machines > 1000 ? 20_000 : 5_000;
+  return Math.min(slowest, Math.round(250 * 1.5 ** poll));
+}
+
+/** Whether a machine is where it was waited for: null while it is on the way. */
+export function arrival(machine: Machine | undefined, wanted: MachineStatus): Outcome<Machine> | null {
+  if (machine === undefined) return null;
+  const { name } = machine;
+  if (machine.status === wanted) return { name, ok: true, value: machine };
+  if (machine.status !== 'error') return null;
+  return { name, ok: false, error: new BeltError('driver', `the cloud could not bring it up (status error)`, { machine: name, next: `belt rm ${name}, then create it again` }) };
+}
+
+export interface AwaitOptions {
+  readonly driver: Driver;
+  readonly tag: ClusterTag;
+  readonly names: readonly string[];
+  readonly wanted: MachineStatus;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly pace?: Pace;
+  /** Told after each list, with the machines as they are now. */
+  readonly onSeen?: (machines: readonly Machine[], done: number, failed: number) => void;
+}
+
+/** Lists until every name has arrived, failed or the time is up; then the rest fails with `timeout`. Rejects only when interrupted; a list that fails is asked again. */
+export async function awaitStatus(options: AwaitOptions): Promise<Outcome<Machine>[]> {
+  const { driver, tag, names, wanted, signal, pace = realPace } = options;
+  const deadline = pace.now() + options.timeoutMs;
+  const arrived = new Map<string, Outcome<Machine>>();
+  let lastError: unknown;
+  for (let poll = 0; ; poll += 1) {
+    signal.throwIfAborted();
+    try {
+      const byName = new Map((await driver.list(tag, signal)).map((machine) => [machine.name, machine]));
+      for (const name of names) {
+        const outcome = arrived.get(name) ?? arrival(byName.get(name), wanted);
+        if (outcome !== null) arrived.set(name, outcome);
+      }
+      const failed = [...arrived.values()].filter((outcome) => !outcome.ok).length;
+      options.onSeen?.(names.flatMap((name) => byName.get(name) ?? []), arrived.size - failed, failed);
+    } catch (error) {
+      signal.throwIfAborted();
+      lastError = error;
+    }
+    if (arrived.size === names.length) break;
+    const waitMs = pollDelayMs(poll, names.length);
+    if (pace.now() + waitMs > deadline) break;
+    await pace.sleep(waitMs, signal);
+  }
+  const late = (name: string): BeltError =>
+    new BeltError('timeout', `not ${wanted} after ${Math.round(options.timeoutMs / 1000)} s`, { machine: name, cause: lastError, next: 'belt status --wait, or belt ls' });
+  return names.map((name) => arrived.get(name) ?? { name, ok: false, error: late(name) });
+}

@@ -1,0 +1,71 @@
+/** What a `create` would do, as data: what is there already, which died order goes on, what is ordered anew. Pure. */
+import type { OrderRecord } from '../inventory/state.ts';
+import type { Machine, OrderedMachine } from './driver.ts';
+
+/** What was asked, in the driver's own terms. */
+export interface CreateAsk {
+  readonly driver: string;
+  readonly machines: readonly OrderedMachine[];
+  readonly type: string;
+  readonly memoryMb: number | null;
+  readonly image: string | null;
+  readonly spot: boolean;
+}
+
+export interface CreatePlan {
+  /** Machines of asked names that exist: left alone. */
+  readonly existing: readonly Machine[];
+  /** Orders to give to the driver; one that was stored by a run that died keeps its id, so that the driver recognizes what it made. */
+  readonly orders: readonly (OrderRecord & { readonly resumed: boolean })[];
+}
+
+/** Machines this young may be missing from a cloud's list although they exist (EC2's eventual consistency), milliseconds. */
+export const LIST_LAG_MS = 600_000;
+
+export interface CreateFacts {
+  /** By name: what exists, as listed or as remembered. */
+  readonly machines: ReadonlyMap<string, Machine>;
+  readonly orders: readonly OrderRecord[];
+  /** For a new order: 32 hex digits. */
+  readonly newId: string;
+  readonly nowMs: number;
+}
+
+export function planCreate(ask: CreateAsk, facts: CreateFacts): CreatePlan {
+  const existing = ask.machines.flatMap(({ name }) => facts.machines.get(name) ?? []);
+  let wanted = ask.machines.filter(({ name }) => !facts.machines.has(name));
+  const orders: (OrderRecord & { resumed: boolean })[] = [];
+  for (const order of facts.orders) {
+    if (!isSameAsk(order, ask)) continue;
+    const stored = new Map(order.machines.map((machine) => [machine.name, machine]));
+    const again = wanted.flatMap(({ name }) => stored.get(name) ?? []);
+    if (again.length === 0) continue;
+    orders.push({ ...order, machines: again, resumed: true });
+    wanted = wanted.filter(({ name }) => !stored.has(name));
+  }
+  if (wanted.length > 0) {
+    const { driver, type, memoryMb, image, spot } = ask;
+    orders.push({ id: facts.newId, driver, type, memoryMb, image, spot, machines: [...wanted], askedAt: new Date(facts.nowMs).toISOString(), resumed: false });
+  }
+  return { existing, orders };
+}
+
+function isSameAsk(order: OrderRecord, ask: CreateAsk): boolean {
+  return order.driver === ask.driver && order.type === ask.type && order.image === ask.image && order.spot === ask.spot;
+}
+
+/** What belt takes to exist: what is listed, and what is remembered but too young to be missed. */
+export function existingMachines(remembered: readonly Machine[], listed: readonly Machine[], sweptDrivers: ReadonlySet<string>, removals: ReadonlySet<string>, nowMs: number): Map<string, Machine> {
+  const found = new Map(listed.map((machine) => [machine.name, machine]));
+  for (const machine of remembered) {
+    if (found.has(machine.name)) continue;
+    const isYoung = machine.createdAt !== null && nowMs - Date.parse(machine.createdAt) < LIST_LAG_MS && !removals.has(machine.name);
+    if (!sweptDrivers.has(machine.driver) || isYoung) found.set(machine.name, machine);
+  }
+  return found;
+}
+
+/** Orders that a died run left and that are over: nothing is open, or what is open is too old to come. What is young stays for the next run to look after. */
+export function settledOrders(orders: readonly OrderRecord[], nowMs: number): OrderRecord[] {
+  return orders.filter((order) => order.machines.length === 0 || nowMs - Date.parse(order.askedAt) > LIST_LAG_MS);
+}

@@ -1,0 +1,79 @@
+/** What exists: the lists of all drivers in play, laid over what belt remembers. The clouds win; a cloud that is down is shown as such and takes no other with it. */
+import { asBeltError, type BeltError } from '../errors.ts';
+import type { ClusterState } from '../inventory/state.ts';
+import type { ClusterTag, Driver, Machine } from './driver.ts';
+
+/** A driver's answer. */
+export interface Sweep {
+  readonly driver: string;
+  readonly machines: readonly Machine[];
+  readonly error: BeltError | null;
+}
+
+export interface Fleet {
+  /** Every machine, in the order of names; those of a driver that is down as remembered, with status `unknown`. */
+  readonly machines: readonly Machine[];
+  readonly down: readonly { readonly driver: string; readonly error: BeltError }[];
+  /** Listed by a cloud and remembered by nobody. */
+  readonly strangers: readonly Machine[];
+  /** Remembered and not listed by its cloud. */
+  readonly missing: readonly Machine[];
+  /** Several machines of one name: the ones beyond the first, which is the remembered one where there is one. */
+  readonly doubles: readonly Machine[];
+}
+
+/** The drivers that machines, orders or removals of the state are of, sorted. */
+export function driversInPlay(state: Readonly<ClusterState>): string[] {
+  const records = [...Object.values(state.machines), ...Object.values(state.orders), ...Object.values(state.removals)];
+  return [...new Set(records.map((record) => record.driver))].sort();
+}
+
+/** Asks the drivers, all at once (there are at most six): one list each. Never rejects but for an interruption. */
+export async function sweep(drivers: readonly Driver[], tag: ClusterTag, signal: AbortSignal): Promise<Sweep[]> {
+  const one = async (driver: Driver): Promise<Sweep> => {
+    try {
+      return { driver: driver.name, machines: await driver.list(tag, signal), error: null };
+    } catch (error) {
+      signal.throwIfAborted();
+      return { driver: driver.name, machines: [], error: asBeltError(error, 'driver_unavailable') };
+    }
+  };
+  return Promise.all(drivers.map(one));
+}
+
+/** Lays the lists over the state. Pure. */
+export function mergeFleet(state: Readonly<ClusterState>, sweeps: readonly Sweep[]): Fleet {
+  const down = sweeps.flatMap(({ driver, error }) => (error === null ? [] : [{ driver, error }]));
+  const isDown = new Set(down.map((one) => one.driver));
+  const asked = new Set(sweeps.map((one) => one.driver));
+  const byName = new Map<string, Machine>();
+  const strangers: Machine[] = [];
+  const doubles: Machine[] = [];
+  for (const machine of sweeps.flatMap((one) => one.machines)) {
+    const known = state.machines[machine.name];
+    const other = byName.get(machine.name);
+    if (known === undefined || known.id !== machine.id || known.driver !== machine.driver) strangers.push(machine);
+    if (other === undefined) byName.set(machine.name, machine);
+    else if (known?.id === machine.id) {
+      doubles.push(other);
+      byName.set(machine.name, machine);
+    } else doubles.push(machine);
+  }
+  const missing: Machine[] = [];
+  for (const machine of Object.values(state.machines)) {
+    if (byName.has(machine.name)) continue;
+    const judged = asked.has(machine.driver) && !isDown.has(machine.driver);
+    // Its removal was asked and its cloud has it no more: it is gone, even if the run that asked died.
+    if (judged && state.removals[machine.name] !== undefined) continue;
+    if (judged) missing.push(machine);
+    byName.set(machine.name, { ...machine, status: 'unknown' });
+  }
+  const machines = [...byName.values()].sort((a, b) => compareNames(a.name, b.name));
+  return { machines, down, strangers, missing, doubles };
+}
+
+/** `node2` before `node10`. */
+export function compareNames(a: string, b: string): number {
+  return COLLATOR.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
+}
+const COLLATOR = new Intl.Collator('en', { numeric: true });
