@@ -2,8 +2,10 @@
  * The agent: one per machine, whatever its role. It owns the identity and the port, and moves between the roles: a machine knows only its operator, a
  * worker holds a session, a manager runs a Raft member. Everything from outside comes in as {@link AgentPorts}.
  */
+import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 
+import { signedByOne } from '../certs/identity.ts';
 import { BeltError, asBeltError, isBeltError } from '../errors.ts';
 import { authorize, type CallerIdentity } from './api/authorize.ts';
 import { CALLS, type CallName } from './api/calls.ts';
@@ -19,6 +21,7 @@ import type { Engine } from './engine/engine.ts';
 import type { ReformGroup, StartGroup } from './group-port.ts';
 import { writeEpoch } from './group.ts';
 import type { AgentFiles } from './identity/files.ts';
+import { fetchRoots } from './identity/endorsement.ts';
 import { Identity } from './identity/identity.ts';
 import { Renewer } from './identity/renewer.ts';
 import { Manager } from './manager.ts';
@@ -64,6 +67,7 @@ export class Agent {
   readonly #handlers: Handlers;
   readonly #joins: RateLimiter;
   readonly #served = new Set<Served>();
+  readonly #shown = new WeakMap<Served, X509Certificate>();
   readonly #stop = new AbortController();
   #listener: Listener | null = null;
   #playing: Playing = { role: 'machine' };
@@ -86,7 +90,7 @@ export class Agent {
     const { clock, random, log } = ports;
     this.startedAt = clock.now();
     this.identity = new Identity(ports.files);
-    this.peers = new Peers({ clock, credentials: () => this.identity.credentials(), identify: this.identity.identify });
+    this.peers = new Peers({ clock, credentials: () => this.identity.credentials(), identify: this.identity.identify, onUnknownRoot: async (manager) => this.identity.trust(await fetchRoots(manager, this.identity.roots)) });
     this.renewer = new Renewer({ clock, random, log, identity: this.identity, peers: this.peers, managers: () => this.managers(), sign: (csr) => this.#signOwn(csr), onRole: () => void this.takeRole() });
     this.attachment = new EngineAttachment({ engine: ports.engine, identity: this.identity, clock, log, report: (report) => this.#reportEngine(report), ...(ports.enginePort === undefined ? {} : { port: ports.enginePort }) });
     this.#joins = new RateLimiter(JOIN_RATE, clock.monotonic());
@@ -342,6 +346,7 @@ export class Agent {
     this.peers.renew(PACE.drainMs);
     this.manager?.group.renewed();
     this.session?.reconnect();
+    this.#cutUntrusted();
     this.renewer.look();
   }
 
@@ -355,8 +360,19 @@ export class Agent {
   }
 
   #serve(socket: TLSSocket, peer: PeerIdentity): void {
-    const notAfter = socket.getPeerX509Certificate()?.validToDate.getTime() ?? 0;
-    this.#keep(socket, serveCalls(socket, { role: peer.role, name: peer.name }, peer.serial, notAfter, this.#serveOptions()));
+    const certificate = socket.getPeerX509Certificate();
+    const notAfter = certificate?.validToDate.getTime() ?? 0;
+    const served = serveCalls(socket, { role: peer.role, name: peer.name }, peer.serial, notAfter, this.#serveOptions());
+    this.#keep(socket, served);
+    if (certificate !== undefined) this.#shown.set(served, certificate);
+  }
+
+  /** A root was dropped: whoever came with its certificate goes. */
+  #cutUntrusted(): void {
+    for (const served of this.#served) {
+      const certificate = this.#shown.get(served);
+      if (certificate !== undefined && !signedByOne(certificate, this.identity.roots)) served.end(new BeltError('certificate', `the certificate of ${served.caller.role} ${served.caller.name} is of a CA that was replaced`));
+    }
   }
 
   #serveJoin(socket: TLSSocket): void {

@@ -10,7 +10,7 @@ import { Enrolment } from './api/enrolment.ts';
 import { PendingCertificates } from './api/pending.ts';
 import { answerForwarded, route, type Local, type RouteOptions } from './api/route.ts';
 import type { CallContext } from './api/server.ts';
-import type { LastKnown, Membership, RaftView } from './api/shapes.ts';
+import type { LastKnown, Membership, RaftView, TrustedRoots } from './api/shapes.ts';
 import { commonMembership, managerAddresses, nodeRows, type Sight } from './api/view.ts';
 import type { EngineAttachment } from './engine/attachment.ts';
 import { EngineDesk } from './engine/desk.ts';
@@ -132,6 +132,10 @@ export class Manager {
   forwarded({ call, params, request, caller }: CheckedParams<'forward'>, context: CallContext, name: CallName, checkedParams: unknown): Promise<unknown> {
     void call, void params;
     return answerForwarded(this.#routing(), this.#local, name, checkedParams, { ...context, caller, request });
+  }
+
+  trustedRoots(): TrustedRoots {
+    return this.#certificates.trustedRoots();
   }
 
   /** What the state says of a caller's role: a demoted manager's old certificate is worth a worker's. */

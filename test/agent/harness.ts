@@ -147,11 +147,11 @@ export function leaderOf(machines: readonly TestMachine[]): TestMachine | undefi
 }
 
 /** Looks until `check` is true: what is waited for has its own events in the agents, and the deadline is the test's. */
-export async function until<T>(check: () => T | Promise<T>, what: string, deadlineMs = 10_000): Promise<NonNullable<T>> {
+export async function until<T>(check: () => T | Promise<T>, what: string, deadlineMs = 10_000): Promise<Exclude<T, false | null | undefined>> {
   const end = performance.now() + deadlineMs;
   for (;;) {
     const found = await check();
-    if (found !== undefined && found !== null && found !== false) return found as NonNullable<T>;
+    if (found !== undefined && found !== null && found !== false) return found as Exclude<T, false | null | undefined>;
     if (performance.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

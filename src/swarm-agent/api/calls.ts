@@ -12,7 +12,7 @@ import * as v from 'valibot';
 import { Assignment, EngineReport } from '../engine/assign.ts';
 import {
   Address, Availability, CertificateRow, Count, Facts, Health, Joined, JoinRequest, JournalEntry, LabelKey, Labels, LastKnown, Membership,
-  NodeRef, NodeRole, NodeRow, Id, ManagerAddress, Pem, RaftView, RotationStatus, ShortText, SwarmStatus, Time,
+  NodeRef, NodeRole, NodeRow, Id, ManagerAddress, Pem, RaftView, RotationStatus, ShortText, SwarmStatus, Time, TrustedRoots,
 } from './shapes.ts';
 
 /** Who calls: the role in the client's certificate, `none` where there is no certificate. */
@@ -131,6 +131,8 @@ export const CALLS = {
     params: v.object({ call: ShortText, params: v.unknown(), request: Id, caller: v.object({ role: v.picklist(['operator', 'manager', 'worker', 'none']), name: ShortText }) }),
     result: v.unknown(), does: 'pass another caller’s call to the leader',
   },
+  /** For a node that was off while the CA was replaced: the roots, and the old one's signature over the new. Nothing here is secret. */
+  roots: { plane: 'join', roles: ['none'], write: false, params: nothing, result: TrustedRoots, does: 'the roots in force, the new one vouched for by the old' },
   join: { plane: 'join', roles: ['none'], write: true, params: JoinRequest, result: Joined, does: 'a role certificate for a join token' },
 } as const satisfies Record<string, CallSpec>;
 

@@ -5,6 +5,7 @@ import { factsOf, signedByOne } from '../../certs/identity.ts';
 import { newSecret } from '../../certs/join-token.ts';
 import { nextRotationStep, type RotationNode } from '../../certs/rotation.ts';
 import { BeltError } from '../../errors.ts';
+import { endorse } from '../identity/endorsement.ts';
 import type { Clock } from '../ports.ts';
 import type { Change } from '../store/commands.ts';
 import type { AuthorityRecord, CertificateRecord } from '../store/records.ts';
@@ -13,6 +14,7 @@ import type { CallResult, CheckedParams } from './calls.ts';
 import type { Write } from './cluster-calls.ts';
 import { AUTHORITY_PURPOSE, tokenPurpose, type Enrolment } from './enrolment.ts';
 import type { Group } from './group.ts';
+import type { TrustedRoots } from './shapes.ts';
 
 export interface CertificateCallsOptions {
   readonly clock: Clock;
@@ -108,14 +110,15 @@ export class CertificateCalls {
       const next = settings.get(NEXT_KEY);
       if (next === undefined || fresh === undefined || old === undefined) throw new BeltError('failed', 'the key of the new CA is missing from the state', { next: 'belt certs rotate' });
       const key = sealer.seal(AUTHORITY_PURPOSE, sealer.open(NEXT_KEY, next.value as AuthorityRecord['key']));
+      const endorsement = endorse(fresh, sealer.open(AUTHORITY_PURPOSE, authority.key));
       // From here on the new root is first, and signs; the tokens name it, so the old ones are worth nothing.
       const tokens = (['worker', 'manager'] as const).map((role): Change => ({ type: 'token.rotate', role, secret: sealer.seal(tokenPurpose(role), newSecret()) }));
-      await this.#advance(authority, { generation: authority.generation + 1, phase: 'reissuing', roots: [fresh, old], key }, { type: 'setting.remove', key: NEXT_KEY }, ...tokens);
+      await this.#advance(authority, { generation: authority.generation + 1, phase: 'reissuing', roots: [fresh, old], key }, { type: 'setting.remove', key: NEXT_KEY }, { type: 'setting.set', key: ENDORSEMENT_KEY, value: endorsement }, ...tokens);
       return true;
     }
     if (step.do !== 'drop-old') return false;
     this.#batch = new Set();
-    await this.#advance(authority, { phase: 'steady', roots: authority.roots.slice(0, 1) });
+    await this.#advance(authority, { phase: 'steady', roots: authority.roots.slice(0, 1) }, { type: 'setting.remove', key: ENDORSEMENT_KEY });
     return true;
   }
 
@@ -123,6 +126,12 @@ export class CertificateCalls {
   generationFor(id: string): number {
     const { generation, phase } = this.#authority();
     return phase === 'reissuing' && !this.#batch.has(id) ? generation - 1 : generation;
+  }
+
+  /** For a node that was off while the root changed: it trusts the old one, and so what that has signed. Needs no quorum. */
+  trustedRoots(): TrustedRoots {
+    const { settings } = this.#options.group.state.tables;
+    return { roots: this.#authority().roots.join(''), endorsement: settings.get(ENDORSEMENT_KEY)?.value ?? null };
   }
 
   async #advance(from: AuthorityRecord, to: Partial<AuthorityRecord>, ...more: Change[]): Promise<void> {
@@ -182,6 +191,8 @@ export class CertificateCalls {
 
 /** Where the next CA key waits, sealed, until it signs. */
 const NEXT_KEY = 'ca/next-key';
+/** The old root's word for the new one. */
+const ENDORSEMENT_KEY = 'ca/endorsement';
 
 function parse(pem: string): X509Certificate {
   try {

@@ -94,6 +94,8 @@ export class CallClient {
   readonly #waiting = new Map<number, Waiting>();
   readonly #streams = new Map<number, (body: unknown) => void>();
   #next = 1;
+  #underWay = 0;
+  readonly #queue: Array<() => void> = [];
   #ended: BeltError | null = null;
   #onClose: Array<(error: BeltError) => void> = [];
 
@@ -129,6 +131,22 @@ export class CallClient {
 
   /** Makes a call. Rejects with the agent's own `BeltError`, or `timeout` / `outcome_unknown` / `unreachable`. */
   async call<N extends CallName>(name: N, params: CallParams<N>, options: CallOptions = {}): Promise<CallResult<N>> {
+    await this.#turn();
+    try {
+      return await this.#call(name, params, options);
+    } finally {
+      this.#underWay -= 1;
+      this.#queue.shift()?.();
+    }
+  }
+
+  /** Resolves when the agent takes one more request of this connection. */
+  async #turn(): Promise<void> {
+    if (this.#underWay >= CALL_LIMITS.inFlight) await new Promise<void>((resolve) => this.#queue.push(resolve));
+    this.#underWay += 1;
+  }
+
+  async #call<N extends CallName>(name: N, params: CallParams<N>, options: CallOptions): Promise<CallResult<N>> {
     if (this.#ended !== null) throw this.#ended;
     options.signal?.throwIfAborted();
     const id = this.#next++;

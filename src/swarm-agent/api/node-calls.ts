@@ -33,6 +33,7 @@ export function nodeHandlers(agent: Agent): Partial<Handlers> {
     'node.leave': () => agent.exclusively(() => leave(agent)),
     'node.reform': (params, context) => reform(agent, params, context),
     'member.renew': async ({ csr }, { caller }) => needManager(agent).enrolment.renew(csr, caller),
+    roots: async () => needManager(agent).trustedRoots(),
     'member.membership': async (_params, { caller }) => {
       const membership = needManager(agent).membershipOf(caller.name);
       if (membership === null) throw new BeltError('certificate', `node ${caller.name} is not known here`, { retryable: true });

@@ -219,6 +219,13 @@ export const JournalEntry = v.object({
 });
 export type JournalEntry = v.InferOutput<typeof JournalEntry>;
 
+export const TrustedRoots = v.object({
+  roots: pem,
+  /** Signature of the old root's key over the DER of the new root, base64; null when no rotation is under way. */
+  endorsement: v.nullable(shortText),
+});
+export type TrustedRoots = v.InferOutput<typeof TrustedRoots>;
+
 export const RotationStatus = v.object({
   phase: v.picklist(['none', 'trust', 'reissue', 'retire']),
   /** Nodes whose certificate the new root has signed, of all nodes. */

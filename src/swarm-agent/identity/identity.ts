@@ -136,6 +136,13 @@ export class Identity {
     return true;
   }
 
+  /** Trusts these roots (PEM) from now on. */
+  trust(roots: readonly string[]): void {
+    writeText(this.files.paths.roots, roots.join(''));
+    this.#roots = roots;
+    this.#tell('credentials');
+  }
+
   /** Forgets the membership; the certificate of bootstrap counts again. */
   leave(): void {
     const { paths } = this.files;

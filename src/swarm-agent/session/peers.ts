@@ -13,10 +13,14 @@ export interface PeersOptions {
   /** Asked at each dial, so that a renewed certificate is used from then on. */
   readonly credentials: () => Credentials;
   readonly identify: Identify;
+  /** A manager shows a root we do not know; resolves when it is known, rejects when it must not be. */
+  readonly onUnknownRoot: (manager: ManagerAddress) => Promise<void>;
 }
 
 /** Milliseconds; a manager that takes longer to shake hands is as good as down. */
 const DIAL_MS = 2000;
+/** OpenSSL's verdicts on a chain that ends in a root that is not among ours. */
+const UNKNOWN_ROOT = /SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(GET_ISSUER_CERT|VERIFY_LEAF)/;
 
 export class Peers {
   readonly #options: PeersOptions;
@@ -58,7 +62,17 @@ export class Peers {
   }
 
   /** A connection of one's own, for a session. */
-  dial(manager: ManagerAddress, signal?: AbortSignal): Promise<CallClient> {
+  async dial(manager: ManagerAddress, signal?: AbortSignal): Promise<CallClient> {
+    try {
+      return await this.#dial(manager, signal);
+    } catch (error) {
+      if (!isBeltError(error, 'certificate') || !UNKNOWN_ROOT.test(error.message)) throw error;
+      await this.#options.onUnknownRoot(manager);
+      return this.#dial(manager, signal);
+    }
+  }
+
+  #dial(manager: ManagerAddress, signal?: AbortSignal): Promise<CallClient> {
     const { key, cert, ca } = this.#options.credentials();
     const verify = (socket: TLSSocket): void => this.#verify(socket, manager);
     return dial({ address: manager.address, machine: manager.name, protocol: 'belt/1', identity: { key, cert }, roots: ca, timeoutMs: DIAL_MS, verify, signal });

@@ -1,0 +1,89 @@
+/** Certificates that live seconds, the CA replaced under writes, and renewal while there is no quorum: nothing stops for any of it. */
+import { afterEach, describe, expect, test } from 'vitest';
+
+import { createAuthority, exportKey } from '../../src/certs/authority.ts';
+import { Harness, leaderOf, until, type TestMachine } from './harness.ts';
+
+let harness: Harness;
+afterEach(() => harness.close());
+
+/** Labels a node again and again until told to stop; resolves with how often, rejects with the first failure. */
+function writeUntil(stopped: () => boolean, via: readonly TestMachine[]): Promise<number> {
+  const write = async (): Promise<number> => {
+    let count = 0;
+    while (!stopped()) {
+      const machine = via[count % via.length]!;
+      await harness.client.cluster([machine.endpoint], 'nodes.label', { node: 'mg0', set: { count: String(count) } });
+      count += 1;
+    }
+    return count;
+  };
+  return write();
+}
+
+describe('renewal', () => {
+  test('certificates of six seconds renew three times under load, without a failed call', async () => {
+    harness = new Harness({ lifetimeMs: 6000 });
+    const { managers, workers: [node0] } = await harness.cluster(3, 1);
+    let done = false;
+    const writes = writeUntil(() => done, managers);
+    const seen = new Map([...managers, node0!].map((machine) => [machine, new Set<string>()]));
+    await Promise.race([
+      writes,
+      until(() => {
+        for (const [machine, serials] of seen) serials.add(machine.agent!.identity.certificate.serial);
+        return [...seen.values()].every(({ size }) => size >= 4);
+      }, 'four certificates each', 25_000),
+    ]);
+    done = true;
+    expect(await writes).toBeGreaterThan(20);
+    expect(await harness.nodes(managers[0]!)).toMatchObject([{ status: 'ready' }, { status: 'ready' }, { status: 'ready' }, { name: 'node0', status: 'ready' }]);
+    const { certificates } = await harness.client.cluster([managers[0]!.endpoint], 'certs.list', {});
+    expect(certificates.filter(({ name }) => name === 'node0').length).toBeGreaterThanOrEqual(3);
+  });
+
+  test('a worker renews while there is no quorum; it is recorded when that is back', async () => {
+    harness = new Harness();
+    const { managers, workers: [node0] } = await harness.cluster(3, 1);
+    const [mg0, mg1, mg2] = managers;
+    await harness.stop(mg1!, mg2!);
+    const before = node0!.agent!.identity.certificate.serial;
+    await harness.client.call(node0!.endpoint, 'node.renew', {});
+    const { serial } = node0!.agent!.identity.certificate;
+    expect(serial).not.toBe(before);
+    await harness.start(mg1!);
+    await until(() => leaderOf([mg0!, mg1!]), 'a quorum');
+    await until(async () => (await harness.client.cluster([mg0!.endpoint], 'certs.list', {})).certificates.some((one) => one.serial === serial), 'the renewal is recorded');
+  });
+});
+
+describe('rotation of the CA', () => {
+  test('goes on under writes with a node switched off, which comes back to the new root', async () => {
+    harness = new Harness();
+    const { managers, workers: [node0, node1] } = await harness.cluster(3, 2);
+    const [mg0] = managers;
+    await harness.stop(node1!);
+    const oldToken = await harness.token('worker', mg0!);
+    let done = false;
+    const writes = writeUntil(() => done, managers);
+    const next = createAuthority(harness.clusterId, Date.now(), 2);
+    expect((await harness.client.cluster([mg0!.endpoint], 'ca.rotate', { certificate: next.certificate, key: exportKey(next) })).phase).toBe('trust');
+    let operator = harness.client;
+    const status = async () => operator.cluster([mg0!.endpoint], 'ca.status', {});
+    await until(async () => (await status()).phase === 'reissue' && (await status()).waiting.join() === 'node1', 'all but the node that is off are renewed', 20_000);
+    done = true;
+    expect(await writes).toBeGreaterThan(10);
+    // What the CLI does when the new root signs: the operator's certificate is renewed too.
+    harness.ca = next;
+    operator = harness.clientAs('operator', 'after');
+    await harness.start(node1!);
+    await until(async () => (await status()).phase === 'none', 'the old root is gone', 20_000);
+    for (const machine of [...managers, node0!, node1!]) {
+      await until(() => machine.agent!.identity.roots.join('').trim() === next.certificate.trim(), `${machine.name} trusts the new root alone`);
+    }
+    const { nodes } = await operator.cluster([mg0!.endpoint], 'cluster.nodes', {});
+    expect(nodes.every(({ status: now }) => now === 'ready')).toBe(true);
+    expect((await operator.cluster([mg0!.endpoint], 'token.show', { role: 'worker' })).token).not.toBe(oldToken);
+    await expect(harness.client.call(node0!.endpoint, 'node.renew', {})).rejects.toMatchObject({ code: 'certificate' });
+  });
+});
