@@ -47,7 +47,7 @@ export interface SshStream {
   resize(columns: number, rows: number): void;
   /** Asks the server to send a signal (`SIGINT`); servers may ignore it. */
   kill(signal: string): void;
-  /** Hangs up without waiting for the command. */
+  /** Hangs up without waiting for the command; what it still says is dropped, and `exit` settles. */
   close(): void;
 }
 
@@ -57,7 +57,7 @@ const DEFAULT_MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 export async function openChannel(client: Ssh2Client, machine: string, command: string | null, options: StreamOptions = {}): Promise<SshStream> {
   if (options.signal?.aborted) throw interrupted(machine);
   const channel = await requestChannel(client, machine, command, options.pty);
-  const exit = exitOf(channel, machine);
+  const exit = exitOf(client, channel, machine);
   const stream: SshStream = {
     stdin: channel,
     stdout: channel,
@@ -65,7 +65,11 @@ export async function openChannel(client: Ssh2Client, machine: string, command: 
     exit,
     resize: (columns, rows) => channel.setWindow(rows, columns, 0, 0),
     kill: (signal) => channel.signal(signal.replace(/^SIG/, '')),
-    close: () => channel.close(),
+    close: () => {
+      channel.close();
+      channel.resume();
+      channel.stderr.resume();
+    },
   };
   if (options.signal !== undefined) hangUpOn(options.signal, stream);
   return stream;
@@ -108,16 +112,24 @@ function requestChannel(client: Ssh2Client, machine: string, command: string | n
   });
 }
 
-/** ssh2 tells of the end in two events: `exit` (what the server said), then `close`; a lost connection is a `close` alone. */
-function exitOf(channel: ClientChannel, machine: string): Promise<ExitStatus> {
+/**
+ * ssh2 tells of the end in two events: `exit` (what the server said), then `close`, which waits for a reader of the output. A lost
+ * connection is a `close` alone; the client's own is listened to as well, as nobody may be reading.
+ */
+function exitOf(client: Ssh2Client, channel: ClientChannel, machine: string): Promise<ExitStatus> {
   let status: ExitStatus | undefined;
   const exit = new Promise<ExitStatus>((resolve, reject) => {
     channel.once('exit', (code: number | null, signal?: string) => {
       status = { code, signal: signal ?? null };
     });
+    const lost = (): void => {
+      if (status === undefined) reject(new BeltError('unreachable', `the connection to ${machine} was lost before the command ended`, { machine, next: 'run it again; belt repeats nothing by itself here' }));
+    };
+    client.once('close', lost);
     channel.once('close', () => {
+      client.off('close', lost);
       if (status !== undefined) resolve(status);
-      else reject(new BeltError('unreachable', `the connection to ${machine} was lost before the command ended`, { machine, next: 'run it again; belt repeats nothing by itself here' }));
+      else lost();
     });
   });
   exit.catch(() => {});

@@ -56,6 +56,9 @@ const ALGORITHMS = {
   compress: ['none'],
 } as const;
 
+/** How long a closing connection waits for the other side, milliseconds. */
+const GOODBYE_MS = 1_000;
+
 /** Reads a private key once, so that thousands of connections need not. Throws `config` for what is no unencrypted private key. */
 export function loadPrivateKey(text: string, source = 'the SSH key'): SshPrivateKey {
   const parsed = ssh2.utils.parseKey(text);
@@ -135,10 +138,15 @@ async function authenticate(socket: Socket, options: AuthenticateOptions, signal
 }
 
 function connectionOf(client: Ssh2Client, hostKey: HostKey, machine: string): SshConnection {
+  // One listener a running command.
+  client.setMaxListeners(0);
   const closed = new Promise<void>((resolve) => client.once('close', () => resolve()));
   const close = async (): Promise<void> => {
     client.end();
+    // A frozen machine never answers the goodbye.
+    const timer = setTimeout(() => client.destroy(), GOODBYE_MS);
     await closed;
+    clearTimeout(timer);
   };
   return {
     hostKey,

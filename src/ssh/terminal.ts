@@ -30,6 +30,8 @@ export async function runOnTerminal(connection: SshConnection, command: string |
   const pty = wanted ? { term: options.term ?? 'xterm-256color', ...size() } : undefined;
   const stream = await connection.stream(command, { pty, signal: options.signal });
   const resize = (): void => stream.resize(size().columns, size().rows);
+  // Whoever reads our output may stop (`belt ssh node1 … | head`): then the command is hung up on, and what it still says is dropped.
+  const hangUp = (): void => stream.close();
   const raw = wanted && stdin.isTTY === true && stdin.setRawMode !== undefined;
   try {
     if (raw) stdin.setRawMode?.(true);
@@ -37,11 +39,14 @@ export async function runOnTerminal(connection: SshConnection, command: string |
     stdin.pipe(stream.stdin);
     stream.stdout.pipe(stdout, { end: false });
     stream.stderr.pipe(stderr, { end: false });
+    // After the pipes: taking one apart pauses its source.
+    stdout.once('close', hangUp);
     return await stream.exit;
   } finally {
     stdin.unpipe(stream.stdin);
     stdin.pause();
     stdout.off('resize', resize);
+    stdout.off('close', hangUp);
     if (raw) stdin.setRawMode?.(false);
   }
 }
