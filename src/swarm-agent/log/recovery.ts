@@ -117,8 +117,10 @@ class Recovery {
     const first = item.entries[0]?.index;
     if (first === undefined) return;
     const from = this.#entries[0]?.index ?? (this.#reset === null ? first : this.#reset.index + 1);
-    if (first < from || first > from + this.#entries.length) throw corrupt(this.#folder, name, offset, `entry ${first} does not follow ${from + this.#entries.length - 1}`);
-    this.#entries.length = first - from;
+    // Entries may begin before all that is known: what they cut off here began in a segment that a snapshot has since let go.
+    const earliest = this.#reset === null ? 1 : this.#reset.index + 1;
+    if (first < earliest || first > from + this.#entries.length) throw corrupt(this.#folder, name, offset, `entry ${first} does not follow ${from + this.#entries.length - 1}`);
+    this.#entries.length = Math.max(0, first - from);
     for (const entry of item.entries) this.#entries.push(entry);
     const last = first + item.entries.length - 1;
     this.#index.add({ segment: segment.number, offset, bytes, first, last });
