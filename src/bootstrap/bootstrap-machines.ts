@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { BeltError, type Outcome } from '../errors.ts';
 import type { Machine } from '../provision/driver.ts';
+import { runAll } from '../provision/run-all.ts';
 import { agentBundle } from '../swarm-agent/bundle.ts';
 import { bootstrapMachine, placeOf, type Bootstrapped, type Signer } from './bootstrap-machine.ts';
 import type { Remote } from './conversation.ts';
@@ -11,7 +12,6 @@ import type { Facts } from './facts.ts';
 import { hostRuntime, runtimeArchive } from './runtime.ts';
 import { Seeds } from './seeds.ts';
 import { addressOf, agentConfig, serviceFiles, type BootstrapCluster, type EngineWish, type Wanted } from './wanted.ts';
-import { runWindow } from './window.ts';
 
 /** A connection to one machine; one of src/ssh is one. */
 export interface MachineConnection {
@@ -22,13 +22,14 @@ export interface MachineConnection {
 /** What is going on; `step` is the id of a step (steps/index.ts), or `connect`. */
 export type BootstrapProgress =
   | { readonly kind: 'step'; readonly machine: string; readonly step: string }
-  | { readonly kind: 'done'; readonly machine: string; readonly outcome: Outcome<Bootstrapped> };
+  | { readonly kind: 'done'; readonly machine: string; readonly outcome: Outcome<Bootstrapped>; readonly done: number; readonly failed: number };
 
 export interface BootstrapOrder {
   readonly machines: readonly Machine[];
   readonly cluster: BootstrapCluster;
   readonly signer: Signer;
-  readonly engine: EngineWish;
+  /** Which engine a machine shall have. */
+  readonly engineOf: (machine: Machine) => EngineWish;
   /** Opens a connection whose host key was judged, and pins a key that is new. */
   readonly connect: (machine: Machine, signal: AbortSignal) => Promise<MachineConnection>;
   readonly signal: AbortSignal;
@@ -50,9 +51,9 @@ export async function bootstrapMachines(order: BootstrapOrder): Promise<Outcome<
   for (const machine of order.machines) seeds.expect(placeOf(machine));
   const wanted = await wishes(order);
   const { signal, onProgress } = order;
-  return runWindow(order.machines, ({ name }) => name, (machine) => one(machine, order, seeds, wanted), {
-    limit: order.limit ?? WINDOW, signal,
-    onOutcome: (outcome) => onProgress?.({ kind: 'done', machine: outcome.name, outcome }),
+  return runAll(order.machines, (machine) => one(machine, order, seeds, wanted), {
+    limit: order.limit ?? WINDOW, signal, nameOf: ({ name }) => name,
+    onDone: (outcome, done, failed) => onProgress?.({ kind: 'done', machine: outcome.name, outcome, done, failed }),
   });
 }
 
@@ -78,14 +79,14 @@ async function one(machine: Machine, order: BootstrapOrder, seeds: Seeds, wanted
 
 /** What each machine shall be. What is the same for all is made once. */
 async function wishes(order: BootstrapOrder): Promise<(machine: Machine, facts: Facts) => Promise<Wanted>> {
-  const { cluster, engine } = order;
+  const { cluster, engineOf } = order;
   const agent = await agentBundle();
   const files = serviceFiles(cluster, join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'belt/compiled'));
   const now = order.now ?? Date.now;
   return async (machine, facts) => {
     const local = machine.driver === 'local';
     return {
-      machine: machine.name, cluster, agent, engine: local ? { ...engine, kind: 'none' } : engine, config: agentConfig(machine, cluster), ...files,
+      machine: machine.name, cluster, agent, engine: engineOf(machine), config: agentConfig(machine, cluster), ...files,
       delivery: local ? 'link' : 'send', runtime: local ? { link: hostRuntime() } : { sha256: (await runtimeArchive(facts.arch)).sha256 },
       renew: order.renew ?? false, nowMs: now(),
     };

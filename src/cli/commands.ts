@@ -39,6 +39,24 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     ],
   },
   {
+    title: 'Swarm',
+    entries: [
+      { path: 'bootstrap', synopsis: 'RANGE…', summary: 'put agent and certificates on machines', load: () => import('./commands/bootstrap.ts') },
+      { path: 'swarm init', synopsis: 'NAME', summary: 'make a swarm with one manager', load: () => import('./commands/swarm-init.ts') },
+      { path: 'swarm form', synopsis: 'TOPOLOGY RANGE…', summary: 'make a swarm with the managers of a topology such as 5/3', load: () => import('./commands/swarm-form.ts') },
+      { path: 'swarm join', synopsis: 'MANAGER RANGE…', summary: 'machines join the swarm', load: () => import('./commands/swarm-join.ts') },
+      { path: 'swarm leave', synopsis: 'RANGE…', summary: 'nodes become plain machines again', load: () => import('./commands/swarm-leave.ts') },
+      { path: 'swarm nodes', synopsis: '', summary: 'list the nodes', load: () => import('./commands/swarm-nodes.ts') },
+      { path: 'swarm status', synopsis: '', summary: 'leader, quorum, what may be lost', load: () => import('./commands/swarm-status.ts') },
+      { path: 'swarm promote', synopsis: 'RANGE…', summary: 'workers become managers', load: () => import('./commands/swarm-promote.ts') },
+      { path: 'swarm demote', synopsis: 'RANGE…', summary: 'managers become workers', load: () => import('./commands/swarm-demote.ts') },
+      { path: 'swarm label', synopsis: 'NODE LABEL…', summary: 'set (key=value) and remove (key-) labels', load: () => import('./commands/swarm-label.ts') },
+      { path: 'swarm availability', synopsis: 'active|pause|drain RANGE…', summary: 'whether nodes are given work', load: () => import('./commands/swarm-availability.ts') },
+      { path: 'swarm token', synopsis: 'worker|manager', summary: 'show or rotate the join token', load: () => import('./commands/swarm-token.ts') },
+      { path: 'swarm rebuild', synopsis: '', summary: 'go on from the best surviving manager', load: () => import('./commands/swarm-rebuild.ts') },
+    ],
+  },
+  {
     title: 'Clusters',
     entries: [
       { path: 'cluster new', synopsis: 'NAME', summary: 'make a cluster and use it', load: () => import('./commands/cluster-new.ts') },

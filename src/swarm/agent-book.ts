@@ -1,0 +1,89 @@
+/**
+ * What the operator's side remembers of agents, in `.belt/<cluster>/agents.json`: who the managers were, who led, whose key is pinned. A cache: it
+ * makes commands quick and lets an expired server certificate be believed when its key is the known one; without it everything is found again.
+ */
+import { readFileSync } from 'node:fs';
+import * as v from 'valibot';
+
+import { replaceFileSync } from '../inventory/atomic-file.ts';
+
+const Book = v.object({
+  version: v.literal(1),
+  managers: v.array(v.object({ name: v.string(), id: v.string(), address: v.string() })),
+  /** Name of the manager that led when last asked. */
+  leader: v.nullable(v.string()),
+  /** SHA-256 (hex) of each agent's public key, by machine. */
+  keys: v.record(v.string(), v.string()),
+  /** When the certificate that bootstrap gave runs out, ISO 8601, by machine. */
+  expires: v.record(v.string(), v.string()),
+});
+type Book = v.InferOutput<typeof Book>;
+export type KnownManager = Book['managers'][number];
+
+const EMPTY: Book = { version: 1, managers: [], leader: null, keys: {}, expires: {} };
+
+export class AgentBook {
+  readonly #file: string;
+  #book: Book;
+
+  /** Reads the file; one that is missing or damaged is an empty book. */
+  constructor(file: string) {
+    this.#file = file;
+    this.#book = read(file);
+  }
+
+  get managers(): readonly KnownManager[] {
+    return this.#book.managers;
+  }
+  get leader(): string | null {
+    return this.#book.leader;
+  }
+  /** The pinned key of a machine's agent, undefined where none is known. */
+  keyOf(machine: string): string | undefined {
+    return this.#book.keys[machine];
+  }
+  /** The names of machines with an agent. */
+  get bootstrapped(): readonly string[] {
+    return Object.keys(this.#book.keys);
+  }
+  expiresOf(machine: string): string | null {
+    return this.#book.expires[machine] ?? null;
+  }
+
+  /** Writes down who manages and leads now. */
+  learnManagers(managers: readonly KnownManager[], leader: string | null): void {
+    this.#save({ ...this.#book, managers: managers.map(({ name, id, address }) => ({ name, id, address })), leader });
+  }
+
+  /** Writes down agents that bootstrap has seen. */
+  learnAgents(agents: readonly { readonly machine: string; readonly key: string; readonly expires: string | null }[]): void {
+    const keys = { ...this.#book.keys };
+    const expires = { ...this.#book.expires };
+    for (const agent of agents) {
+      keys[agent.machine] = agent.key;
+      if (agent.expires !== null) expires[agent.machine] = agent.expires;
+    }
+    this.#save({ ...this.#book, keys, expires });
+  }
+
+  /** Forgets agents: of machines that were destroyed, or whose agents turned out to be others. */
+  forget(machines: readonly string[]): void {
+    const gone = new Set(machines);
+    const without = <T>(record: Readonly<Record<string, T>>): Record<string, T> => Object.fromEntries(Object.entries(record).filter(([name]) => !gone.has(name)));
+    this.#save({ ...this.#book, keys: without(this.#book.keys), expires: without(this.#book.expires) });
+  }
+
+  #save(book: Book): void {
+    if (JSON.stringify(book) === JSON.stringify(this.#book)) return;
+    this.#book = book;
+    replaceFileSync(this.#file, `${JSON.stringify(book)}\n`);
+  }
+}
+
+function read(file: string): Book {
+  try {
+    return v.parse(Book, JSON.parse(readFileSync(file, 'utf8')));
+  } catch {
+    return EMPTY;
+  }
+}

@@ -1,0 +1,75 @@
+/** Machines become nodes, many at once: what lacks an agent gets one first, then one call on one connection per machine. */
+import type { Bootstrapped } from '../bootstrap/bootstrap-machine.ts';
+import { BeltError, isBeltError, type Outcome } from '../errors.ts';
+import type { Machine } from '../provision/driver.ts';
+import { runAll } from '../provision/run-all.ts';
+import { bootstrapAll, unbootstrapped, type Hands, type Report } from './operations.ts';
+
+export type NodeRole = 'manager' | 'worker';
+
+export interface Joined {
+  readonly role: NodeRole;
+  /** It was a node already. */
+  readonly already: boolean;
+  /** Docker's own words for it. */
+  readonly says: string;
+}
+
+export interface JoinRequest {
+  readonly machines: readonly Machine[];
+  readonly role: NodeRole;
+  /** `host:port` of the managers to join by, the nearest first. */
+  readonly managers: readonly string[];
+  readonly token: string;
+  /** Called as each machine ends. */
+  readonly onOutcome?: ((outcome: Outcome<Joined>) => void) | undefined;
+}
+
+/** How long a node may take to be in, ms: a manager waits until those before it have caught up. */
+const JOIN_MS = { worker: 15_000, manager: 15_000 } as const;
+
+/** Joins each machine; outcomes in the machines' order. Safe to repeat: what is a node already is left alone. */
+export async function joinMachines(hands: Hands, request: JoinRequest, report: Report): Promise<Outcome<Joined>[]> {
+  const { machines } = request;
+  const failed = new Map<string, Outcome<Bootstrapped> & { ok: false }>();
+  const missing = unbootstrapped(hands, machines);
+  if (missing.length > 0) {
+    report({ done: 0, failed: 0, total: missing.length, note: 'bootstrap' });
+    for (const outcome of await bootstrapAll(hands, missing, {}, report)) if (!outcome.ok) failed.set(outcome.name, outcome);
+  }
+  report({ done: 0, failed: 0, total: machines.length, note: 'join' });
+  return runAll(machines, (machine) => {
+    const refusal = failed.get(machine.name);
+    if (refusal !== undefined) throw refusal.error;
+    return joinOne(hands, machine, request, report);
+  }, {
+    limit: hands.limit, signal: hands.signal, nameOf: ({ name }) => name,
+    onDone: (outcome, done, failures) => {
+      report({ done, failed: failures });
+      request.onOutcome?.(outcome);
+    },
+  });
+}
+
+/** One machine's join. An agent that is gone (a machine made anew under its old name) is put there again, once. */
+async function joinOne(hands: Hands, machine: Machine, request: JoinRequest, report: Report): Promise<Joined> {
+  try {
+    return await ask(hands, machine, request);
+  } catch (error) {
+    if (!isBeltError(error, 'unreachable') && !isBeltError(error, 'certificate')) throw error;
+    const [outcome] = await bootstrapAll(hands, [machine], {}, ({ note }) => (note === undefined ? undefined : report({ note })));
+    if (outcome?.ok === false) throw outcome.error;
+    // Nothing was missing on the machine, so what failed is the way to the agent.
+    if (outcome?.value.planned.length === 0) throw error;
+    return ask(hands, machine, request);
+  }
+}
+
+async function ask({ swarm }: Hands, machine: Machine, { managers, token, role }: JoinRequest): Promise<Joined> {
+  const joined = await swarm.node(machine.name, 'node.join', { managers: [...managers], token }, { timeoutMs: JOIN_MS[role] });
+  if (joined.already && joined.role !== role) {
+    throw new BeltError('refused', `${machine.name} is in the swarm as a ${joined.role}`, { machine: machine.name, next: `belt swarm ${role === 'manager' ? 'promote' : 'demote'} ${machine.name}` });
+  }
+  const says = joined.already ? `This node is part of the swarm already, as a ${joined.role}.` : `This node joined a swarm as a ${joined.role}.`;
+  return { role: joined.role, already: joined.already, says };
+}

@@ -1,0 +1,43 @@
+/** Nodes leave: taken out of the cluster first, then told to forget it. Dead ones are taken out only with force. */
+import { isBeltError, type Outcome } from '../errors.ts';
+import { runAll } from '../provision/run-all.ts';
+import type { Report } from './operations.ts';
+import type { Swarm } from './swarm.ts';
+
+export interface Left {
+  /** False: it was no node. */
+  readonly changed: boolean;
+  readonly note: string;
+}
+
+/** One after another where managers go, since Raft loses one member at a time. The last manager ends the swarm and only forgets. */
+export async function leaveSwarm(swarm: Swarm, names: readonly string[], options: { readonly force: boolean; readonly signal: AbortSignal }, report: Report): Promise<Outcome<Left>[]> {
+  const { voters } = await swarm.survey();
+  const managers = new Set(voters.map(({ name }) => name));
+  const ends = managers.size > 0 && [...managers].every((name) => names.includes(name));
+  // Workers first: they need the managers to leave well.
+  const ordered = names.toSorted((a, b) => Number(managers.has(a)) - Number(managers.has(b)));
+  const outcomes = await runAll(ordered, (name) => leaveOne(swarm, name, options.force, ends && managers.has(name)), {
+    limit: ordered.some((name) => managers.has(name)) ? 1 : 20, signal: options.signal, nameOf: (name) => name, onDone: (_outcome, done, failed) => report({ done, failed }),
+  });
+  swarm.forgetSurvey();
+  if (ends && outcomes.every(({ ok }) => ok)) swarm.book.learnManagers([], null);
+  return names.map((name) => outcomes.find((outcome) => outcome.name === name) as Outcome<Left>);
+}
+
+async function leaveOne(swarm: Swarm, name: string, force: boolean, ends: boolean): Promise<Left> {
+  let removed = false;
+  if (!ends) {
+    swarm.forgetSurvey();
+    removed = (await swarm.cluster('nodes.remove', { node: name, leaving: true, force })).changed;
+  }
+  try {
+    const { changed } = await swarm.node(name, 'node.leave', {}, { timeoutMs: 15_000 });
+    return removed || changed ? { changed: true, note: 'left the swarm' } : { changed: false, note: 'is no node of the swarm' };
+  } catch (error) {
+    // It is out of the cluster; what is left on a machine that does not answer is worth nothing any more.
+    if (!isBeltError(error, 'unreachable') && !isBeltError(error, 'unknown_machine')) throw error;
+    if (!removed && !force) throw error;
+    return { changed: removed, note: 'was taken out of the swarm; the machine does not answer' };
+  }
+}

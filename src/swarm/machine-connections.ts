@@ -1,0 +1,52 @@
+/** SSH connections to the cluster's machines: the cluster's key, host keys pinned as they are seen, a budget for machines that are still booting. */
+import { readFileSync } from 'node:fs';
+
+import { addressOf } from '../bootstrap/wanted.ts';
+import { BeltError } from '../errors.ts';
+import type { HostKeyRecord } from '../inventory/state.ts';
+import type { Machine } from '../provision/driver.ts';
+import type { SshConnection } from '../ssh/client.ts';
+import { loadPrivateKey, type SshPrivateKey } from '../ssh/client.ts';
+import { waitForSsh } from '../ssh/wait.ts';
+
+export interface ConnectionsOptions {
+  /** The cluster's private key file. */
+  readonly keyFile: string;
+  /** The pinned keys of a machine, null for one that was never met. */
+  readonly pinned: (machine: string) => Pick<HostKeyRecord, 'keys'> | null;
+  /** Keeps the key of a machine that was met for the first time; resolves when it is on disk. */
+  readonly pin: (machine: string, key: HostKeyRecord) => Promise<void>;
+  readonly now: () => number;
+  /** Called where a key is believed because it is the first. */
+  readonly onFirstSight?: ((machine: string, fingerprint: string) => void) | undefined;
+}
+
+/** How long a machine may take to let us in, ms: a cloud's is up before its sshd has our key. On `local` it is there or it is not. */
+const BUDGET_MS = { local: 2000, other: 120_000 } as const;
+
+export class MachineConnections {
+  readonly #options: ConnectionsOptions;
+  #key: SshPrivateKey | undefined;
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options;
+  }
+
+  /** Opens a connection and pins a key seen for the first time. Throws `unreachable`, `ssh_auth`, `host_key_changed`, `interrupted`, `config`. */
+  async connect(machine: Machine, signal: AbortSignal, budgetMs: number = machine.driver === 'local' ? BUDGET_MS.local : BUDGET_MS.other): Promise<SshConnection> {
+    const { keyFile, pinned, pin, now, onFirstSight } = this.#options;
+    const host = addressOf(machine);
+    if (host === null) throw new BeltError('unreachable', `${machine.name} has no address yet`, { machine: machine.name, next: 'belt ls' });
+    this.#key ??= loadPrivateKey(readFileSync(keyFile, 'utf8'), keyFile);
+    const known = pinned(machine.name);
+    const connection = await waitForSsh({
+      host, port: machine.sshPort, user: machine.sshUser, privateKey: this.#key, machine: machine.name, signal, budgetMs,
+      hostKey: known === null ? 'first-sight' : { pinned: known.keys },
+    });
+    if (known === null) {
+      onFirstSight?.(machine.name, connection.hostKey.fingerprint);
+      await pin(machine.name, { keys: [connection.hostKey.openssh], source: 'first-sight', pinnedAt: new Date(now()).toISOString() });
+    }
+    return connection;
+  }
+}

@@ -1,0 +1,59 @@
+/** Changes of nodes, one call each, and the wait until a change of role is done. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { BeltError, type Outcome } from '../errors.ts';
+import { judgeLoss } from '../topology/quorum.ts';
+import { runAll } from '../provision/run-all.ts';
+import type { Report } from './operations.ts';
+import type { Swarm } from './swarm.ts';
+
+export type RoleChange = 'promote' | 'demote';
+
+/** Milliseconds between two looks at a node on its way to another role, and how long that may take. */
+const LOOK = { everyMs: 150, forMs: 60_000 } as const;
+
+/** Throws `refused` with the arithmetic where the managers left would be no majority. */
+export async function guardLoss(swarm: Swarm, act: 'demote' | 'leave', names: readonly string[], force: boolean): Promise<void> {
+  if (force) return;
+  const { voters, reachable } = await swarm.survey();
+  const verdict = judgeLoss({ act, voters: voters.map(({ name }) => name), reachable, losing: names });
+  if (!verdict.allowed) throw new BeltError('refused', verdict.reason, { next: 'promote others first, or --force' });
+}
+
+/** Changes the roles one node after another, each waited for: Raft takes one at a time. True in an outcome: something changed. */
+export async function changeRoles(swarm: Swarm, change: RoleChange, names: readonly string[], force: boolean, signal: AbortSignal, report: Report): Promise<Outcome<boolean>[]> {
+  return runAll(names, async (name) => {
+    const { changed } = change === 'promote' ? await swarm.cluster('nodes.promote', { node: name }) : await swarm.cluster('nodes.demote', { node: name, force }, { timeoutMs: 60_000 });
+    await settled(swarm, name, signal);
+    return changed;
+  }, { limit: 1, signal, nameOf: (name) => name, onDone: (_outcome, done, failed) => report({ done, failed }) });
+}
+
+async function settled(swarm: Swarm, name: string, signal: AbortSignal): Promise<void> {
+  const deadline = performance.now() + LOOK.forMs;
+  for (;;) {
+    swarm.forgetSurvey();
+    const { nodes } = await swarm.cluster('cluster.nodes', {});
+    const node = nodes.find((row) => row.name === name);
+    if (node === undefined || node.becoming === null) return;
+    if (node.status === 'down') throw new BeltError('unreachable', `${name} is down; it becomes a ${node.becoming} when it is back`, { machine: name, next: `belt start ${name}` });
+    if (performance.now() > deadline) throw new BeltError('timeout', `${name} is not a ${node.becoming} after ${LOOK.forMs / 1000} s; the swarm goes on with it`, { machine: name, next: 'belt swarm nodes' });
+    await sleep(LOOK.everyMs, undefined, { signal });
+  }
+}
+
+/** Words of `swarm label`: `key=value` sets, `key-` removes. Throws `usage`. */
+export function parseLabels(words: readonly string[]): { set: Record<string, string>; unset: string[] } {
+  const set: Record<string, string> = {};
+  const unset: string[] = [];
+  for (const word of words) {
+    const [, key, value] = /^([a-z0-9][a-z0-9._/-]{0,127})=(.{0,256})$/i.exec(word) ?? [];
+    const [, gone] = /^([a-z0-9][a-z0-9._/-]{0,126})-$/i.exec(word) ?? [];
+    if (key !== undefined && value !== undefined) set[key] = value;
+    else if (gone !== undefined) unset.push(gone);
+    else throw new BeltError('usage', `'${word}' is no label`, { next: 'write key=value to set a label, key- to remove it' });
+  }
+  const both = unset.find((key) => key in set);
+  if (both !== undefined) throw new BeltError('usage', `label ${both} is set and removed in one line`, { next: 'say one of both' });
+  return { set, unset };
+}

@@ -1,0 +1,58 @@
+/**
+ * How the managers are, asked of each over the node plane, quorum or not. Every operation begins with it: it finds the leader, tells a lost quorum
+ * before anything is sent, and is what the guard and a rebuild decide by. What decides here is pure.
+ */
+import { noQuorum, quorumOf } from '../topology/quorum.ts';
+import { BeltError } from '../errors.ts';
+import type { CallResult } from '../swarm-agent/api/calls.ts';
+
+export type Health = CallResult<'node.health'>;
+export type RaftView = NonNullable<Health['raft']>;
+export type Member = RaftView['members'][number];
+
+/** One machine's answer; null where it gave none. */
+export interface Answer {
+  readonly machine: string;
+  readonly health: Health | null;
+}
+
+export interface Survey {
+  /** Raft's voters as the best-informed manager knows them; empty where no manager answered. */
+  readonly voters: readonly Member[];
+  /** Names of the voters that answered and belong to the same group. */
+  readonly reachable: readonly string[];
+  /** Name of the manager that leads, null where none does. */
+  readonly leader: string | null;
+  /** How often the group was reformed. */
+  readonly epoch: number;
+}
+
+/** Orders views: the later epoch, then the later term, then the longer committed log. Positive when `a` knows more. */
+export function compareViews(a: RaftView, b: RaftView): number {
+  return a.epoch - b.epoch || a.term - b.term || a.commitIndex - b.commitIndex || a.lastIndex - b.lastIndex;
+}
+
+/** What the answers say together. `known`: the managers as remembered, for the case that none answers. */
+export function judgeSurvey(answers: readonly Answer[], known: readonly { readonly name: string; readonly id: string; readonly address: string }[]): Survey {
+  const views = answers.flatMap(({ health }) => (health?.raft == null ? [] : [{ machine: health.machine, raft: health.raft }]));
+  const best = views.reduce<RaftView | null>((top, { raft }) => (top === null || compareViews(raft, top) > 0 ? raft : top), null);
+  if (best === null) return { voters: known.map((manager) => ({ ...manager, voter: true, datacenter: '' })), reachable: [], leader: null, epoch: 0 };
+  const voters = best.members.filter(({ voter }) => voter);
+  const answered = new Set(views.filter(({ raft }) => raft.epoch === best.epoch && raft.state !== 'stopped').map(({ machine }) => machine));
+  const reachable = voters.map(({ name }) => name).filter((name) => answered.has(name));
+  const leading = views.filter(({ raft }) => raft.epoch === best.epoch && raft.state === 'leader').toSorted((a, b) => b.raft.term - a.raft.term)[0];
+  return { voters, reachable, leader: leading?.machine ?? null, epoch: best.epoch };
+}
+
+/** Whether enough voters answered. */
+export function hasQuorum({ voters, reachable }: Survey): boolean {
+  return voters.length > 0 && reachable.length >= quorumOf(voters.length);
+}
+
+/** The refusal of a cluster call for want of managers: nothing was sent. */
+export function quorumError({ voters, reachable }: Survey): BeltError {
+  const silent = voters.map(({ name }) => name).filter((name) => !reachable.includes(name));
+  return new BeltError('no_quorum', noQuorum(reachable.length, voters.length), {
+    next: `start what is off (belt start ${silent.join(',')}), or when it is gone for good: belt swarm rebuild`,
+  });
+}

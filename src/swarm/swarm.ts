@@ -1,0 +1,162 @@
+/** A cluster's agents as the operator reaches them: one client, the managers in force, and the two planes as two kinds of call. */
+import { randomBytes, type X509Certificate } from 'node:crypto';
+
+import { AGENT_PORT, addressOf } from '../bootstrap/wanted.ts';
+import { factsOf } from '../certs/identity.ts';
+import { BeltError, isBeltError } from '../errors.ts';
+import type { Machine } from '../provision/driver.ts';
+import { runAll } from '../provision/run-all.ts';
+import type { CallParams, CallResult } from '../swarm-agent/api/calls.ts';
+import { createAgentClient, type AgentCallOptions, type AgentClient, type AgentEndpoint, type ClusterCall, type NodeCall, type OperatorCredentials } from './agent-client.ts';
+import type { AgentBook, KnownManager } from './agent-book.ts';
+import { hasQuorum, judgeSurvey, quorumError, type Answer, type Survey } from './survey.ts';
+
+export interface SwarmOptions {
+  readonly credentials: OperatorCredentials;
+  readonly book: AgentBook;
+  /** The machines of the cluster by name, as the inventory has them. */
+  readonly machines: ReadonlyMap<string, Machine>;
+  /** Asked first where no manager is known. */
+  readonly active: string | null;
+  readonly signal: AbortSignal;
+}
+
+/** Milliseconds. A manager that does not shake hands in `dial` counts as gone; one that is slow in answering gets `health`. */
+const PACE = { dial: 2000, health: 1500, cluster: 15_000 } as const;
+/** Machines asked who manages the cluster, where nobody is known, and how many at once. */
+const SEARCH = { machines: 200, atOnce: 20 } as const;
+
+export class Swarm {
+  readonly #options: SwarmOptions;
+  readonly #client: AgentClient;
+  #survey: Promise<Survey> | null = null;
+
+  constructor(options: SwarmOptions) {
+    this.#options = options;
+    const identify = (certificate: X509Certificate) => factsOf(certificate);
+    this.#client = createAgentClient(options.credentials, { connectTimeoutMs: PACE.dial, identify });
+  }
+
+  get book(): AgentBook {
+    return this.#options.book;
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  /** Where a machine's agent is. Throws `unknown_machine`, `unreachable`. */
+  endpoint(name: string): AgentEndpoint {
+    const machine = this.#options.machines.get(name);
+    const manager = this.book.managers.find((known) => known.name === name);
+    if (machine === undefined && manager === undefined) throw new BeltError('unknown_machine', `there is no machine called ${name}`, { machine: name, next: 'belt ls' });
+    const host = machine === undefined ? null : addressOf(machine);
+    if (host === null && manager === undefined) throw new BeltError('unreachable', `${name} has no address yet`, { machine: name, next: 'belt ls' });
+    const address = host === null ? (manager as KnownManager).address : `${host}:${AGENT_PORT}`;
+    return { machine: name, address, pinnedKey: this.book.keyOf(name), nodeId: undefined };
+  }
+
+  /** Asks one machine's agent. */
+  node<N extends NodeCall>(name: string, call: N, params: CallParams<N>, options: AgentCallOptions = {}): Promise<CallResult<N>> {
+    return this.#client.call(this.endpoint(name), call, params, { signal: this.#options.signal, ...options });
+  }
+
+  /**
+   * Asks the cluster: the leader first, then the other managers that answer. Rejects with `no_quorum` before anything is sent where too few managers
+   * answer; a write whose answer was lost is repeated once under the same id before it is `outcome_unknown`.
+   */
+  async cluster<N extends ClusterCall>(call: N, params: CallParams<N>, options: AgentCallOptions = {}): Promise<CallResult<N>> {
+    const survey = await this.survey();
+    if (survey.voters.length === 0) throw noSwarm();
+    if (!hasQuorum(survey)) throw quorumError(survey);
+    const managers = [...survey.reachable].sort((a, b) => Number(b === survey.leader) - Number(a === survey.leader)).map((name) => this.endpoint(name));
+    const request = options.request ?? randomBytes(16).toString('hex');
+    const attempt = (): Promise<CallResult<N>> => this.#client.cluster(managers, call, params, { timeoutMs: PACE.cluster, signal: this.#options.signal, ...options, request });
+    try {
+      return await attempt();
+    } catch (error) {
+      this.forgetSurvey();
+      if (!isBeltError(error, 'outcome_unknown') || this.#options.signal.aborted) throw error;
+      return await attempt();
+    }
+  }
+
+  /** How the managers are; asked once and kept, as one command is one moment. */
+  survey(): Promise<Survey> {
+    this.#survey ??= this.#ask();
+    return this.#survey;
+  }
+
+  /** After something that changes who manages or leads. */
+  forgetSurvey(): void {
+    this.#survey = null;
+  }
+
+  /** Whether the machines have formed a swarm, as far as anybody answers or remembers. */
+  async formed(): Promise<boolean> {
+    return (await this.survey()).voters.length > 0;
+  }
+
+  /** The health of machines, null for those that do not answer; many at once. */
+  async healths(names: readonly string[], timeoutMs: number = PACE.health): Promise<Answer[]> {
+    const { signal } = this.#options;
+    const outcomes = await runAll(names, (name) => this.node(name, 'node.health', {}, { timeoutMs }), { limit: 50, signal, nameOf: (name) => name });
+    return outcomes.map((outcome) => ({ machine: outcome.name, health: outcome.ok ? outcome.value : null }));
+  }
+
+  async #ask(): Promise<Survey> {
+    const known = await this.#knownManagers();
+    const first = judgeSurvey(await this.#askEach(known.map(({ name }) => name)), known);
+    // A manager may name others that this operator has not heard of.
+    const others = first.voters.map(({ name }) => name).filter((name) => !known.some((manager) => manager.name === name));
+    const survey = others.length === 0 ? first : judgeSurvey(await this.#askEach([...known.map(({ name }) => name), ...others]), first.voters);
+    if (survey.reachable.length > 0) this.book.learnManagers(survey.voters, survey.leader ?? this.book.leader);
+    return survey;
+  }
+
+  /** Ends when all have answered, or when the leader has and a quorum with it: a manager that is switched off must not cost a second each time. */
+  async #askEach(names: readonly string[]): Promise<Answer[]> {
+    const answers: Answer[] = [];
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        const survey = judgeSurvey(answers, []);
+        if (answers.length === names.length || (survey.leader !== null && hasQuorum(survey))) resolve(answers);
+      };
+      if (names.length === 0) return resolve(answers);
+      for (const machine of names) {
+        void this.#healthOf(machine).then((health) => {
+          answers.push({ machine, health });
+          look();
+        }, reject);
+      }
+    });
+  }
+
+  async #healthOf(name: string): Promise<Answer['health']> {
+    try {
+      return await this.node(name, 'node.health', {}, { timeoutMs: PACE.health });
+    } catch (error) {
+      // A certificate that is wrong is no manager that is down: it must be heard of.
+      if (isBeltError(error, 'certificate') || isBeltError(error, 'interrupted')) throw error;
+      return null;
+    }
+  }
+
+  /** The remembered managers, else those that the active machine or any other names. */
+  async #knownManagers(): Promise<readonly KnownManager[]> {
+    const { machines, active } = this.#options;
+    if (this.book.managers.length > 0) return this.book.managers;
+    const names = [...new Set([...(active === null ? [] : [active]), ...this.book.bootstrapped])].filter((name) => machines.has(name)).slice(0, SEARCH.machines);
+    for (let at = 0; at < names.length; at += SEARCH.atOnce) {
+      const outcomes = await runAll(names.slice(at, at + SEARCH.atOnce), (name) => this.node(name, 'node.cluster', {}, { timeoutMs: PACE.health }), { limit: SEARCH.atOnce, signal: this.#options.signal, nameOf: (name) => name });
+      const found = outcomes.flatMap((outcome) => (outcome.ok ? [outcome.value.managers] : [])).find((managers) => managers.length > 0);
+      if (found !== undefined) return found;
+    }
+    return [];
+  }
+}
+
+/** There is nobody to ask. */
+export function noSwarm(): BeltError {
+  return new BeltError('failed', 'the machines of this cluster form no swarm yet', { next: "belt swarm form 3/3 'mg[0:2]', or belt swarm init NAME" });
+}
