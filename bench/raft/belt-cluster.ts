@@ -53,11 +53,11 @@ export class BeltClient implements WriteClient {
     if (outcome !== 'acknowledged') throw new Error(outcome);
   }
 
-  report(settings = false): Promise<MemberReport> {
+  report(withState = false): Promise<MemberReport> {
     return new Promise((resolve, reject) => {
       this.#statusWaiting.push(resolve);
       this.#socket.once('close', () => reject(new Error('the connection was lost')));
-      this.#socket.write(encodeFrame(FRAME.status, settings ? 'settings' : ''));
+      this.#socket.write(encodeFrame(FRAME.status, withState ? 'state' : ''));
     });
   }
 

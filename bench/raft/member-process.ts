@@ -86,11 +86,13 @@ function changeOf({ key, value }: Put): Change {
   return key === '!rotate' ? { type: 'token.rotate', role: 'worker', secret: value as SealedText } : { type: 'setting.set', key, value };
 }
 
-/** What a client may ask a member for: `settings` with all of them. */
-function reportOn(all: boolean): MemberReport {
+/** What a client may ask a member for. The state with its hash takes a while to gather, and only who compares members needs it. */
+function reportOn(withState: boolean): MemberReport {
   const { id: self, role, term, applied, commit } = member.status();
-  const settings = all ? Object.fromEntries([...member.state.tables.settings].map(([key, { value }]) => [key, value])) : null;
-  return { id: self, role, term, applied, commit, logBytes: member.disk().logBytes ?? 0, state: member.hash(), rotations: member.state.tables.tokens.get('worker')?.version ?? 0, settings };
+  const figures = { id: self, role, term, applied, commit, logBytes: member.disk().logBytes ?? 0 };
+  if (!withState) return { ...figures, state: null };
+  const settings = Object.fromEntries([...member.state.tables.settings].map(([key, { value }]) => [key, value]));
+  return { ...figures, state: { ...member.hash(), rotations: member.state.tables.tokens.get('worker')?.version ?? 0, settings } };
 }
 
 /** Serves one client: answers leave together, once a turn. */
@@ -112,7 +114,7 @@ function serveClient(socket: Duplex): void {
         (error: unknown) => answer(put.id, isBeltError(error, 'outcome_unknown') ? 'unknown' : 'refused'),
       );
     } else if (type === FRAME.status) {
-      socket.write(encodeFrame(FRAME.statusReply, JSON.stringify(reportOn(payload.toString() === 'settings'))));
+      socket.write(encodeFrame(FRAME.statusReply, JSON.stringify(reportOn(payload.toString() === 'state'))));
     }
   });
   socket.on('data', (chunk: Buffer) => decoder.push(chunk));

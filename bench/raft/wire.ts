@@ -24,10 +24,16 @@ export interface MemberReport {
   readonly applied: number;
   readonly commit: number;
   readonly logBytes: number;
-  readonly state: { readonly index: number; readonly hash: string };
+  readonly state: ReportedState | null;
+}
+
+/** A member's state, for comparing it with the others' and with what was answered. */
+export interface ReportedState {
+  readonly index: number;
+  readonly hash: string;
   /** How often the workers' token was rotated. */
   readonly rotations: number;
-  readonly settings: Record<string, string> | null;
+  readonly settings: Record<string, string>;
 }
 
 /** A put as a frame. */

@@ -31,7 +31,7 @@ test('five processes, killed and frozen at random under load, keep every promise
 
 describe('what counts as a broken promise', () => {
   const report = (settings: Record<string, string>, rotations = 0, hash = 'h'): MemberReport => ({
-    id: 'm1', role: 'leader', term: 1, applied: 9, commit: 9, logBytes: 0, state: { index: 9, hash }, rotations, settings,
+    id: 'm1', role: 'leader', term: 1, applied: 9, commit: 9, logBytes: 0, state: { index: 9, hash, rotations, settings },
   });
   const cases: { name: string; answered: Record<string, WriteOutcome>; rotations: WriteOutcome[]; reports: MemberReport[]; broken: RegExp | null }[] = [
     { name: 'all as answered', answered: { a: 'acknowledged', b: 'refused', c: 'unknown' }, rotations: ['acknowledged', 'unknown'], reports: [report({ a: '1' }, 1)], broken: null },

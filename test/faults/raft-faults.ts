@@ -155,18 +155,22 @@ async function disturb(cluster: BeltCluster, { random, onEvent }: FaultsOptions,
   return count;
 }
 
+function ask(cluster: BeltCluster, withState: boolean): Promise<MemberReport[]> {
+  return Promise.all(cluster.ids.map(async (id) => {
+    const client = await cluster.client(id);
+    const report = await client.report(withState);
+    client.close();
+    return report;
+  }));
+}
+
 /** Waits until all members have applied the same entry, and returns what they tell. */
 async function settled(cluster: BeltCluster): Promise<MemberReport[]> {
   const deadline = performance.now() + 30_000;
   for (;;) {
-    const reports = await Promise.all(cluster.ids.map(async (id) => {
-      const client = await cluster.client(id);
-      const report = await client.report(true);
-      client.close();
-      return report;
-    }));
+    const reports = await ask(cluster, false);
     const isSettled = reports.some(({ role }) => role === 'leader') && new Set(reports.map(({ applied }) => applied)).size === 1 && reports.every(({ applied, commit }) => applied === commit);
-    if (isSettled || performance.now() > deadline) return reports;
+    if (isSettled || performance.now() > deadline) return ask(cluster, true);
     await sleep(50);
   }
 }
@@ -174,15 +178,15 @@ async function settled(cluster: BeltCluster): Promise<MemberReport[]> {
 /** Every promise that `reports` break, given what was answered. */
 export function brokenPromises(record: Pick<Answered, 'settings' | 'rotations'>, reports: readonly MemberReport[]): string[] {
   const broken: string[] = [];
-  const states = new Set(reports.map(({ state }) => `${state.index} ${state.hash}`));
+  const states = new Set(reports.map(({ state }) => `${state!.index} ${state!.hash}`));
   if (states.size !== 1) broken.push(`the members hold different states: ${[...states].join(', ')}`);
-  const { settings, rotations } = reports[0]!;
+  const { settings, rotations } = reports[0]!.state!;
   for (const [key, outcome] of record.settings) {
-    const isThere = settings![key] !== undefined;
+    const isThere = settings[key] !== undefined;
     if (outcome === 'acknowledged' && !isThere) broken.push(`${key} was acknowledged and is missing`);
     if (outcome === 'refused' && isThere) broken.push(`${key} was refused and has appeared`);
   }
-  for (const key of Object.keys(settings!)) if (!record.settings.has(key)) broken.push(`nobody wrote ${key}`);
+  for (const key of Object.keys(settings)) if (!record.settings.has(key)) broken.push(`nobody wrote ${key}`);
   const done = record.rotations.filter((outcome) => outcome === 'acknowledged').length;
   const perhaps = record.rotations.filter((outcome) => outcome === 'unknown').length;
   if (rotations < done || rotations > done + perhaps) broken.push(`the token was rotated ${rotations} times; ${done} were acknowledged and ${perhaps} unknown`);
