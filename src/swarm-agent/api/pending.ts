@@ -35,7 +35,7 @@ export class PendingCertificates {
   }
 
   #save(): void {
-    writeText(this.#path, JSON.stringify(this.#pems));
+    writeText(this.#path, JSON.stringify(this.#pems), { synced: false });
   }
 }
 

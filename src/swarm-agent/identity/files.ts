@@ -59,14 +59,18 @@ export function readText(path: string): string | null {
   }
 }
 
-/** Replaces a file atomically and durably, 0600, its folders 0700. Throws `BeltError('disk')`. */
-export function writeText(path: string, text: string): void {
+/**
+ * Replaces a file atomically, 0600, its folders 0700; one that holds the text already is left alone. Throws `BeltError('disk')`. `synced` false is for
+ * what can be learned again: it survives the process, and after a power cut the file may be the old one.
+ */
+export function writeText(path: string, text: string, { synced = true }: { readonly synced?: boolean } = {}): void {
+  if (readText(path) === text) return;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     const aside = `${path}.new`;
-    writeFileSync(aside, text, { mode: 0o600, flush: true });
+    writeFileSync(aside, text, { mode: 0o600, flush: synced });
     renameSync(aside, path);
-    syncFolder(dirname(path));
+    if (synced) syncFolder(dirname(path));
   } catch (error) {
     throw new BeltError('disk', `cannot write ${path}: ${(error as Error).message}`, { cause: error });
   }
@@ -111,8 +115,8 @@ export class AgentFiles {
     return this.#json(this.paths.node, NodeFile);
   }
 
-  saveNode(node: NodeFile): void {
-    writeText(this.paths.node, `${JSON.stringify(node, null, 1)}\n`);
+  saveNode(node: NodeFile, { synced }: { readonly synced: boolean }): void {
+    writeText(this.paths.node, `${JSON.stringify(node, null, 1)}\n`, { synced });
   }
 
   /** Serials known to be revoked; kept beside `node.json` because it outlives the node's membership. */
@@ -129,7 +133,7 @@ export class AgentFiles {
     const known = this.#json(this.paths.join, JoinFile);
     if (known !== null) return known.nonce;
     const nonce = fresh();
-    writeText(this.paths.join, JSON.stringify({ nonce }));
+    writeText(this.paths.join, JSON.stringify({ nonce }), { synced: false });
     return nonce;
   }
 

@@ -106,7 +106,7 @@ export class Identity {
     if (read.role !== 'manager' && read.role !== 'worker') throw new BeltError('certificate', `a ${read.role} certificate came where one of a node was due`);
     const { paths } = this.files;
     if (this.#certificate.role === 'machine') writeText(paths.machineCert, this.#certificate.pem);
-    this.#saveNode({ version: 1, id: read.name, membership, generation: membership.generation });
+    this.#saveNode({ version: 1, id: read.name, membership, generation: membership.generation }, true);
     writeText(paths.roots, membership.roots);
     this.#roots = splitPem(membership.roots);
     this.#takeRevoked(membership.revoked);
@@ -126,7 +126,7 @@ export class Identity {
       this.#node = { ...node, membership };
       return false;
     }
-    this.#saveNode({ ...node, membership });
+    this.#saveNode({ ...node, membership }, false);
     if (membership.roots !== node.membership.roots) {
       writeText(this.files.paths.roots, membership.roots);
       this.#roots = splitPem(membership.roots);
@@ -162,8 +162,8 @@ export class Identity {
     return { pem, role, name, serial, notBefore: x509.validFromDate.getTime(), notAfter: x509.validToDate.getTime() };
   }
 
-  #saveNode(node: NodeFile): void {
-    this.files.saveNode(node);
+  #saveNode(node: NodeFile, synced: boolean): void {
+    this.files.saveNode(node, { synced });
     this.#node = node;
   }
 
