@@ -1,9 +1,9 @@
 /** A new cluster with everything that is made once: folder and SSH key, its CA, the first operator's certificate. */
-import { createPublicKey } from 'node:crypto';
+import { createPublicKey, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 
-import { createAuthority, exportKey, loadAuthority, signKey, type Authority } from '../certs/authority.ts';
+import { createAuthority, exportKey, loadAuthority, readPem, signKey, type Authority } from '../certs/authority.ts';
 import { newKey } from '../certs/csr.ts';
 import { replaceFileSync } from '../inventory/atomic-file.ts';
 import { type ClusterFiles, clusterFiles, createCluster, viewCluster } from '../inventory/cluster.ts';
@@ -20,8 +20,10 @@ export const CA_PASSPHRASE = 'BELT_CA_PASSPHRASE';
 
 /** Makes the cluster and its CA. Throws `usage` for a name that is none or taken, `locked`, `disk`. */
 export async function newCluster(home: Home, name: string, command: string, world: World): Promise<void> {
-  createCluster(home, name, generateSshKeyPair(`belt-${name}`), command, world.now());
-  ensureAuthority(clusterFiles(home, name), viewCluster(home, name).cluster.id, world);
+  const files = clusterFiles(home, name);
+  const id = existsSync(files.caCertificate) ? readPem(readFileSync(files.caCertificate, 'utf8')).subject.match(/^O=([0-9a-f]{32})$/m)?.[1] : undefined;
+  createCluster(home, name, { id: id ?? randomBytes(16).toString('hex'), sshKey: generateSshKeyPair(`belt-${name}`) }, command, world.now());
+  ensureAuthority(files, viewCluster(home, name).cluster.id, world);
 }
 
 /** The CA and an operator's certificate where they are missing, as after a `cluster new` that died half-way. Safe to repeat. */

@@ -1,5 +1,4 @@
 /** A cluster on the operator's side: its folder, its state, and the lock that whoever changes it holds. */
-import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -70,17 +69,26 @@ export function openCluster(home: Home, name: string, command: string, nowMs: nu
   }
 }
 
-/** Makes a cluster: folder, the given SSH key, state last, so that a folder without state is an attempt that died and is simply finished. Throws `usage` for a name that is none or taken. */
-export function createCluster(home: Home, name: string, sshKey: { readonly privateKey: string; readonly publicKey: string }, command: string, nowMs: number): void {
+/** What a new cluster is born with. */
+export interface ClusterBirth {
+  /** 32 hex digits. Of an old cluster where its state was lost and its CA was not: the machines carry it as a tag. */
+  readonly id: string;
+  readonly sshKey: { readonly privateKey: string; readonly publicKey: string };
+}
+
+/** Makes a cluster: folder and SSH key (one that is there is kept), state last, so that a folder without state is an attempt that died and is simply finished. Throws `usage` for a name that is none or taken. */
+export function createCluster(home: Home, name: string, birth: ClusterBirth, command: string, nowMs: number): void {
   const files = clusterFiles(home, name);
   ensureHome(home);
   mkdirSync(files.folder, { recursive: true, mode: 0o700 });
   const lock: Lock = takeLock(files.lock, command, nowMs);
   try {
     if (existsSync(files.state)) throw new BeltError('usage', `there is a cluster '${name}' already`, { next: `belt use ${name}` });
-    replaceFileSync(files.sshKey, sshKey.privateKey);
-    replaceFileSync(files.sshPublicKey, `${sshKey.publicKey}\n`);
-    replaceFileSync(files.state, encodeState(emptyState(name, randomBytes(16).toString('hex'), new Date(nowMs).toISOString())));
+    if (!existsSync(files.sshKey) || !existsSync(files.sshPublicKey)) {
+      replaceFileSync(files.sshKey, birth.sshKey.privateKey);
+      replaceFileSync(files.sshPublicKey, `${birth.sshKey.publicKey}\n`);
+    }
+    replaceFileSync(files.state, encodeState(emptyState(name, birth.id, new Date(nowMs).toISOString())));
   } catch (error) {
     throw asBeltError(error, 'disk', { next: `make ${home.folder} writable` });
   } finally {

@@ -33,7 +33,7 @@ function checksum(body: string): string {
 export function decodeState(content: string, file: string): ClusterState {
   const damaged = (why: string, cause?: unknown): BeltError =>
     new BeltError('state_damaged', `${file} is damaged: ${why}; it was left as it is`, {
-      cause, next: `mv ${file} ${file}.damaged, then belt doctor --adopt finds the machines again by their tags`,
+      cause, next: `mv ${file} ${file}.damaged, then belt cluster new with the same name, then belt doctor --adopt: it finds the machines by their tags`,
     });
   let parsed: unknown;
   try {
