@@ -41,6 +41,8 @@ class Host {
     server.listen(path);
     await once(server, 'listening');
     chmodSync(path, 0o600);
+    // For people and for doctor; what decides who is the host is the lock.
+    writeFileSync(join(this.#home, 'host.json'), JSON.stringify({ pid: process.pid, protocol: PROTOCOL }), { mode: 0o600 });
     const inode = statSync(this.#home).ino;
     setInterval(() => this.#lookAround(inode), HOME_CHECK_MS);
   }
