@@ -15,7 +15,7 @@ export async function guardQuorum(ctx: Context, cluster: ClusterView, names: rea
   // Workers come and go without anybody being asked; who manages is remembered since it was formed here or first looked at.
   if (known.length > 0 && !known.some(({ name }) => names.includes(name))) return;
   if (known.length === 0 && agentBook(cluster.files).bootstrapped.length === 0) return;
-  const { voters, reachable } = await withSwarm(ctx, cluster, (swarm) => swarm.survey());
+  const { voters, reachable } = await withSwarm(ctx, cluster, (swarm) => swarm.census());
   const verdict = judgeLoss({ act, voters: voters.map(({ name }) => name), reachable, losing: names });
   if (!verdict.allowed) throw new BeltError('refused', verdict.reason, { next: 'belt swarm status; --force does it all the same' });
 }

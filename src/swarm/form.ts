@@ -11,7 +11,7 @@ import type { Survey } from './survey.ts';
 
 /** What `form` will do, decided before anything is touched. */
 export interface FormPlan {
-  /** The managers of the topology, in its order. */
+  /** The managers of the topology, in the order in which the machines were named. */
   readonly managers: readonly Machine[];
   /** The one that makes the swarm, or that leads or belongs to it already. */
   readonly first: Machine;
@@ -32,8 +32,8 @@ export function planForm(topology: Topology, machines: readonly Machine[], surve
   const ordered = [...machines.filter(({ name }) => voters.has(name)), ...machines.filter(({ name }) => !voters.has(name))];
   const ranked = inOrderOfDatacenters(ordered, machines);
   const placed = assignManagers(topology, ranked);
-  const managers = placed.flatMap(({ machines: taken }) => [...taken]);
-  const names = new Set(managers.map(({ name }) => name));
+  const names = new Set(placed.flatMap(({ machines: taken }) => taken.map(({ name }) => name)));
+  const managers = machines.filter(({ name }) => names.has(name));
   const stray = [...voters].filter((name) => !names.has(name));
   if (stray.length > 0) {
     throw new BeltError('refused', `the swarm has managers already that are not among these: ${stray.join(', ')}`, {
@@ -52,7 +52,7 @@ function inOrderOfDatacenters(machines: readonly Machine[], named: readonly Mach
   return machines.toSorted((a, b) => order.indexOf(a.datacenter) - order.indexOf(b.datacenter));
 }
 
-/** Carries out the plan: bootstrap, the first manager, then the others. Outcomes in the managers' order, the first among them. */
+/** Carries out the plan: bootstrap, the first manager, then the others. Outcomes in the order in which the machines were named. */
 export async function formSwarm(hands: Hands, plan: FormPlan, report: Report): Promise<Outcome<Joined>[]> {
   const { swarm } = hands;
   const { managers, first } = plan;

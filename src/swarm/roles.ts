@@ -15,7 +15,7 @@ const LOOK = { everyMs: 150, forMs: 60_000 } as const;
 /** Throws `refused` with the arithmetic where the managers left would be no majority. */
 export async function guardLoss(swarm: Swarm, act: 'demote' | 'leave', names: readonly string[], force: boolean): Promise<void> {
   if (force) return;
-  const { voters, reachable } = await swarm.survey();
+  const { voters, reachable } = await swarm.census();
   const verdict = judgeLoss({ act, voters: voters.map(({ name }) => name), reachable, losing: names });
   if (!verdict.allowed) throw new BeltError('refused', verdict.reason, { next: 'promote others first, or --force' });
 }

@@ -2,6 +2,7 @@
  * How the managers are, asked of each over the node plane, quorum or not. Every operation begins with it: it finds the leader, tells a lost quorum
  * before anything is sent, and is what the guard and a rebuild decide by. What decides here is pure.
  */
+import { compressNames } from '../range/compress.ts';
 import { noQuorum, quorumOf } from '../topology/quorum.ts';
 import { BeltError } from '../errors.ts';
 import type { CallResult } from '../swarm-agent/api/calls.ts';
@@ -53,6 +54,6 @@ export function hasQuorum({ voters, reachable }: Survey): boolean {
 export function quorumError({ voters, reachable }: Survey): BeltError {
   const silent = voters.map(({ name }) => name).filter((name) => !reachable.includes(name));
   return new BeltError('no_quorum', noQuorum(reachable.length, voters.length), {
-    next: `start what is off (belt start ${silent.join(',')}), or when it is gone for good: belt swarm rebuild`,
+    next: `start what is off (belt start '${compressNames(silent)}'), or when it is gone for good: belt swarm rebuild`,
   });
 }

@@ -30,6 +30,7 @@ export class Swarm {
   readonly #options: SwarmOptions;
   readonly #client: AgentClient;
   #survey: Promise<Survey> | null = null;
+  #census: Promise<Survey> | null = null;
 
   constructor(options: SwarmOptions) {
     this.#options = options;
@@ -81,15 +82,22 @@ export class Swarm {
     }
   }
 
-  /** How the managers are; asked once and kept, as one command is one moment. */
+  /** How the managers are, as soon as that is enough to work with: some that answer late may be missing. Asked once and kept, as one command is one moment. */
   survey(): Promise<Survey> {
-    this.#survey ??= this.#ask();
+    this.#survey ??= this.#census ?? this.#ask('enough');
     return this.#survey;
+  }
+
+  /** How the managers are when each has answered or had its time: what may be taken away is judged by this. */
+  census(): Promise<Survey> {
+    this.#census ??= this.#ask('all');
+    return this.#census;
   }
 
   /** After something that changes who manages or leads. */
   forgetSurvey(): void {
     this.#survey = null;
+    this.#census = null;
   }
 
   /** Whether the machines have formed a swarm, as far as anybody answers or remembers. */
@@ -104,23 +112,23 @@ export class Swarm {
     return outcomes.map((outcome) => ({ machine: outcome.name, health: outcome.ok ? outcome.value : null }));
   }
 
-  async #ask(): Promise<Survey> {
+  async #ask(until: 'enough' | 'all'): Promise<Survey> {
     const known = await this.#knownManagers();
-    const first = judgeSurvey(await this.#askEach(known.map(({ name }) => name)), known);
+    const first = judgeSurvey(await this.#askEach(known.map(({ name }) => name), until), known);
     // A manager may name others that this operator has not heard of.
     const others = first.voters.map(({ name }) => name).filter((name) => !known.some((manager) => manager.name === name));
-    const survey = others.length === 0 ? first : judgeSurvey(await this.#askEach([...known.map(({ name }) => name), ...others]), first.voters);
+    const survey = others.length === 0 ? first : judgeSurvey(await this.#askEach([...known.map(({ name }) => name), ...others], until), first.voters);
     if (survey.reachable.length > 0) this.book.learnManagers(survey.voters, survey.leader ?? this.book.leader);
     return survey;
   }
 
-  /** Ends when all have answered, or when the leader has and a quorum with it: a manager that is switched off must not cost a second each time. */
-  async #askEach(names: readonly string[]): Promise<Answer[]> {
+  /** `enough`: ends when the leader has answered and a quorum with it, for a manager that is switched off must not cost a second each time. */
+  async #askEach(names: readonly string[], until: 'enough' | 'all'): Promise<Answer[]> {
     const answers: Answer[] = [];
     return new Promise((resolve, reject) => {
       const look = (): void => {
         const survey = judgeSurvey(answers, []);
-        if (answers.length === names.length || (survey.leader !== null && hasQuorum(survey))) resolve(answers);
+        if (answers.length === names.length || (until === 'enough' && survey.leader !== null && hasQuorum(survey))) resolve(answers);
       };
       if (names.length === 0) return resolve(answers);
       for (const machine of names) {

@@ -20,7 +20,7 @@ export const command = defineCommand({
       const replacements = await requireMachines(ctx, { ...ctx.cluster(), state: store.state }, names);
       const byName = new Map(Object.entries(store.state.machines));
       const plan = await ctx.ui.progress('asking the managers', null, async () => {
-        const [answers, survey] = [await hands.swarm.healths([...byName.keys()], 2000), await hands.swarm.survey()];
+        const [answers, survey] = [await hands.swarm.healths([...byName.keys()], 2000), await hands.swarm.census()];
         return planRebuild({ answers, survey, machines: new Set(byName.keys()), from: args.from ?? null, force: args.force });
       });
       for (const { machine, raft } of plan.survivors) ctx.ui.note(`${machine}: epoch ${raft.epoch}, term ${raft.term}, committed ${raft.commitIndex}, log to ${raft.lastIndex}`);
