@@ -125,6 +125,8 @@ export function onHeartbeatReply(core: Core, reply: HeartbeatReply): void {
   if (core.role !== 'leader' || progress === undefined) return;
   progress.lastContact = core.now;
   measure(core, reply);
+  // In an idle group no append comes any more that could end a learner's round.
+  followCatchUp(core, progress);
   if (reply.round > progress.round) {
     progress.round = reply.round;
     confirmReads(core);
