@@ -57,6 +57,13 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     ],
   },
   {
+    title: 'Docker',
+    entries: [
+      { path: 'docker', synopsis: '…', summary: "docker on the active machine, or on those of belt's own --host before it", rest: 'all', load: () => import('./commands/docker.ts') },
+      { path: 'env', synopsis: '[NAME]', summary: 'variables that point the plain docker client at a machine', load: () => import('./commands/env.ts') },
+    ],
+  },
+  {
     title: 'Clusters',
     entries: [
       { path: 'cluster new', synopsis: 'NAME', summary: 'make a cluster and use it', load: () => import('./commands/cluster-new.ts') },

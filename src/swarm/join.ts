@@ -25,8 +25,8 @@ export interface JoinRequest {
   readonly onOutcome?: ((outcome: Outcome<Joined>) => void) | undefined;
 }
 
-/** How long a node may take to be in, ms: a manager waits until those before it have caught up. */
-const JOIN_MS = { worker: 15_000, manager: 15_000 } as const;
+/** How long a node may take to be in, ms: a manager waits until those before it have caught up, and Docker takes its joins one at a time. */
+const JOIN_MS = { worker: 60_000, manager: 60_000 } as const;
 
 /** Joins each machine; outcomes in the machines' order. Safe to repeat: what is a node already is left alone. */
 export async function joinMachines(hands: Hands, request: JoinRequest, report: Report): Promise<Outcome<Joined>[]> {
