@@ -34,7 +34,7 @@ export function createAuthority(cluster: string, nowMs: number, generation = 1):
   const { key } = newKey();
   const publicKey = createPublicKey(key).export({ type: 'spki', format: 'der' });
   const subject: Subject = { organization: cluster, unit: 'ca', commonName: `belt CA ${generation}` };
-  const certificate = signCertificate(
+  const { pem: certificate } = signCertificate(
     { subject, issuer: subject, publicKey, issuerKeyId: null, notBefore: nowMs - BACKDATE_MS, notAfter: nowMs + AUTHORITY_LIFETIME_MS, caPathLength: 0, usages: [], uris: [], hosts: [] },
     key,
   );
@@ -83,7 +83,7 @@ export function signKey(authority: Authority, publicKey: Buffer, identity: Ident
   // A certificate of seconds, as tests use, is backdated by its own length at most, so that its half-life means something.
   const notBefore = seconds(options.nowMs - Math.min(BACKDATE_MS, lifetimeMs));
   const notAfter = seconds(options.nowMs + lifetimeMs);
-  const certificate = signCertificate(
+  const { pem, der, serial } = signCertificate(
     {
       subject: { organization: identity.cluster, unit: identity.role, commonName: identity.name },
       issuer: authority.subject,
@@ -98,8 +98,7 @@ export function signKey(authority: Authority, publicKey: Buffer, identity: Ident
     },
     authority.key,
   );
-  const x509 = new X509Certificate(certificate);
-  return { certificate, serial: x509.serialNumber.toLowerCase(), fingerprint: fingerprintOf(x509), notBefore, notAfter };
+  return { certificate: pem, serial, fingerprint: createHash('sha256').update(der).digest('hex'), notBefore, notAfter };
 }
 
 const seconds = (ms: number): number => Math.floor(ms / 1000) * 1000;

@@ -5,13 +5,11 @@
 import { createPublicKey, generateKeyPairSync, sign, verify, type KeyObject } from 'node:crypto';
 import { BeltError } from '../errors.ts';
 import { bits, child, content, decode, encode, fromPem, integer, oid, oidOf, sequence, tagged, toPem } from './der.ts';
-import { name } from './x509.ts';
+import { isP256, name } from './x509.ts';
 
 /** Largest request that is looked at, bytes of PEM. */
 export const CSR_BYTES_MAX = 4096;
 
-const EC_PUBLIC_KEY = '1.2.840.10045.2.1';
-const P256 = '1.2.840.10045.3.1.7';
 const ECDSA_WITH_SHA256 = '1.2.840.10045.4.3.2';
 
 /** A new P-256 key pair; the private key as PKCS #8 PEM. */
@@ -23,8 +21,8 @@ export function newKey(): { key: KeyObject; pem: string } {
 /** A request for `key` (P-256 private key), PEM; `label` stands in its subject for people who look at it. */
 export function createCsr(key: KeyObject, label: string): string {
   const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
-  const body = sequence(integer(Buffer.from([0])), name({ organization: 'belt', unit: 'request', commonName: label }), decode(spki), tagged(0, []));
-  return toPem(encode(sequence(body, sequence(oid(ECDSA_WITH_SHA256)), bits(sign('sha256', encode(body), key)))), 'CERTIFICATE REQUEST');
+  const body = sequence(integer(Buffer.from([0])), name({ organization: 'belt', unit: 'request', commonName: label }), spki, tagged(0, []));
+  return toPem(sequence(body, sequence(oid(ECDSA_WITH_SHA256)), bits(sign('sha256', body, key))), 'CERTIFICATE REQUEST');
 }
 
 /** The public key (SubjectPublicKeyInfo, DER) of a request whose own signature holds. Throws `certificate` otherwise, or for another kind of key than P-256. */
@@ -34,11 +32,9 @@ export function keyOfCsr(pem: string): Buffer {
   try {
     const tree = decode(der);
     const body = child(tree, 0);
-    const spki = child(body, 2);
-    const algorithm = child(spki, 0);
-    if (oidOf(child(algorithm, 0)) !== EC_PUBLIC_KEY || oidOf(child(algorithm, 1)) !== P256) throw refuse('its key is not a P-256 key');
+    const publicKey = encode(child(body, 2));
+    if (!isP256(publicKey)) throw refuse('its key is not a P-256 key');
     if (oidOf(child(child(tree, 1), 0)) !== ECDSA_WITH_SHA256) throw refuse('it is not signed with ECDSA and SHA-256');
-    const publicKey = encode(spki);
     const signature = content(child(tree, 2)).subarray(1);
     if (!verify('sha256', encode(body), createPublicKey({ key: publicKey, format: 'der', type: 'spki' }), signature)) throw refuse('its signature does not hold');
     return publicKey;

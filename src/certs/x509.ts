@@ -4,7 +4,8 @@
  */
 import { createHash, randomBytes, sign, type KeyObject } from 'node:crypto';
 import { isIPv4, isIPv6 } from 'node:net';
-import { bits, boolean, child, content, decode, encode, integer, octets, oid, sequence, set, tagged, time, toPem, utf8, type Der } from './der.ts';
+import { assert } from '../errors.ts';
+import { bits, boolean, integer, octets, oid, sequence, set, tagged, time, toPem, utf8, type Der } from './der.ts';
 
 const OID = {
   ecdsaWithSha256: '1.2.840.10045.4.3.2',
@@ -47,23 +48,33 @@ export interface CertificateFields {
   readonly hosts: readonly string[];
 }
 
-/** The certificate, signed with `issuerKey` (P-256 private key), PEM. The serial number has 127 random bits. */
-export function signCertificate(fields: CertificateFields, issuerKey: KeyObject): string {
+export interface SignedCertificate {
+  readonly pem: string;
+  readonly der: Buffer;
+  /** Lower-case hex, 32 digits. */
+  readonly serial: string;
+}
+
+/** The certificate, signed with `issuerKey` (P-256 private key). The serial number has 126 random bits (RFC 5280 wants it positive and at most 20 bytes). */
+export function signCertificate(fields: CertificateFields, issuerKey: KeyObject): SignedCertificate {
+  const serial = newSerial();
   const algorithm = sequence(oid(OID.ecdsaWithSha256));
   const body = sequence(
     tagged(0, [integer(Buffer.from([2]))]),
-    integer(newSerial()),
+    integer(serial),
     algorithm,
     name(fields.issuer),
     sequence(time(fields.notBefore), time(fields.notAfter)),
     name(fields.subject),
-    decode(fields.publicKey),
+    fields.publicKey,
     tagged(3, [sequence(...extensions(fields))]),
   );
-  const signature = sign('sha256', encode(body), issuerKey);
-  return toPem(encode(sequence(body, algorithm, bits(signature))), 'CERTIFICATE');
+  const signature = sign('sha256', body, issuerKey);
+  const der = sequence(body, algorithm, bits(signature));
+  return { pem: toPem(der, 'CERTIFICATE'), der, serial: serial.toString('hex') };
 }
 
+/** The first bits are 01: positive, and never shorter than the rest. */
 function newSerial(): Buffer {
   const serial = randomBytes(16);
   serial[0] = ((serial[0] as number) & 0x7f) | 0x40;
@@ -76,7 +87,7 @@ export function name(subject: Subject): Der {
 }
 
 function extensions(fields: CertificateFields): Der[] {
-  const extension = (type: string, critical: boolean, value: Der): Der => sequence(oid(type), ...(critical ? [boolean(true)] : []), octets(encode(value)));
+  const extension = (type: string, critical: boolean, value: Der): Der => sequence(oid(type), ...(critical ? [boolean(true)] : []), octets(value));
   const isCa = fields.caPathLength !== null;
   const list = [
     extension(OID.basicConstraints, true, isCa ? sequence(boolean(true), integer(Buffer.from([fields.caPathLength]))) : sequence()),
@@ -106,7 +117,20 @@ function ipv6Bytes(host: string): Buffer {
   return Buffer.from(all.map((group) => group.padStart(4, '0')).join(''), 'hex');
 }
 
+/** What precedes the point in the SubjectPublicKeyInfo of every uncompressed P-256 key (RFC 5480): the same 26 bytes. */
+const P256_PREFIX = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'hex');
+
+/** Whether `publicKey` (SubjectPublicKeyInfo, DER) is an uncompressed P-256 key. */
+export function isP256(publicKey: Buffer): boolean {
+  return publicKey.length === P256_PREFIX.length + 65 && publicKey.subarray(0, P256_PREFIX.length).equals(P256_PREFIX);
+}
+
+function pointOf(publicKey: Buffer): Buffer {
+  assert(isP256(publicKey), 'belt signs P-256 keys only');
+  return publicKey.subarray(P256_PREFIX.length);
+}
+
 /** SHA-1 of the key's bits (RFC 5280, 4.2.1.2, method 1): an index, not a protection. */
 export function keyId(publicKey: Buffer): Buffer {
-  return createHash('sha1').update(content(child(decode(publicKey), 1)).subarray(1)).digest();
+  return createHash('sha1').update(pointOf(publicKey)).digest();
 }
