@@ -52,7 +52,7 @@ export interface AgentPorts {
 }
 
 /** Milliseconds. `enterMs`: between a new manager's requests to be taken in; `lostMs`: how long a manager is without a leader before it asks others whether it still is one. */
-const PACE = { enterMs: 200, lostMs: 5000, drainMs: 5000 } as const;
+const PACE = { enterMs: 75, lostMs: 5000, drainMs: 5000 } as const;
 
 /** The role being played. */
 type Playing = { readonly role: 'machine' } | { readonly role: 'worker'; readonly session: WorkerSession } | { readonly role: 'manager'; readonly manager: Manager };

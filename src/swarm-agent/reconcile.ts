@@ -49,8 +49,9 @@ function journalStep({ tables }: ClusterState, raft: RaftStatus): Step | null {
   return null;
 }
 
-/** Milliseconds between looks when nothing woke it, and after a step that failed. */
+/** Milliseconds between looks when nothing woke it; shorter while a new manager catches up, of which no event tells. */
 const LOOK_MS = 500;
+const CATCHING_UP_MS = 50;
 
 export interface ReconcilerOptions {
   readonly clock: Clock;
@@ -90,10 +91,15 @@ export class Reconciler {
     this.#cancel = this.#options.clock.after(ms, () => {
       this.#busy ??= this.#look().finally(() => {
         this.#busy = null;
-        this.#schedule(this.#again ? 0 : LOOK_MS);
+        this.#schedule(this.#again ? 0 : this.#catchingUp() ? CATCHING_UP_MS : LOOK_MS);
         this.#again = false;
       });
     });
+  }
+
+  #catchingUp(): boolean {
+    const { role, peers } = this.#options.group.status();
+    return role === 'leader' && peers.some(({ voter }) => !voter);
   }
 
   async #look(): Promise<void> {

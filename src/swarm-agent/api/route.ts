@@ -85,7 +85,7 @@ export async function noQuorum({ clock, group, peers, signal }: RouteOptions): P
   const probes = managers.map(async (manager) => {
     if (manager.id === group.id) return true;
     const late = pause(clock, ROUTE.probeMs, signal).then(() => false);
-    return Promise.race([late, peers.call(manager, 'node.health', {}, { timeoutMs: ROUTE.probeMs }).then(() => true, () => false)]);
+    return Promise.race([late, peers.call(manager, 'node.health', {}, { timeoutMs: ROUTE.probeMs }).then(({ raft }) => raft !== null && raft.state !== 'stopped', () => false)]);
   });
   // At most the nine managers a swarm can sensibly have.
   const reachable = (await Promise.all(probes)).filter(Boolean).length;
