@@ -12,7 +12,7 @@ export const FUNCTION_LINES_MAX = 70;
 const AGENT_SEAM = ['src/swarm-agent/api/calls.ts', 'src/swarm-agent/api/client.ts', 'src/swarm-agent/transport/frames.ts', 'src/swarm-agent/identity/config.ts', 'src/swarm-agent/bundle.ts'];
 const LOW = ['src/errors.ts', 'src/range/', 'src/topology/'];
 const MIDDLE = [...LOW, 'src/certs/', 'src/ssh/', 'src/inventory/'];
-const DRIVER = ['src/errors.ts', 'src/provision/driver.ts', 'src/provision/sizes.ts', 'src/provision/rate-limit.ts', 'src/provision/retry.ts', 'src/provision/fan-out.ts'];
+const DRIVER = ['src/errors.ts', 'src/provision/driver.ts', 'src/provision/sizes.ts', 'src/provision/rate-limit.ts', 'src/provision/retry.ts', 'src/provision/fan-out.ts', 'src/provision/name-runs.ts'];
 
 /**
  * Who may import whom (docs/architecture.md, "Layers"): the first entry that a path starts with counts. Files of the same folder see each other.
@@ -34,7 +34,7 @@ const LAYERS: readonly (readonly [folder: string, allowed: readonly string[]])[]
   ['src/cli/', [...MIDDLE, 'src/bootstrap/', 'src/provision/', 'src/swarm/', 'src/ui/', 'drivers/registry.ts', ...AGENT_SEAM]],
   // The one file that names all drivers, each behind an import() of its own.
   ['drivers/registry.ts', ['src/errors.ts', 'src/inventory/', 'src/provision/driver.ts', 'drivers/']],
-  ['drivers/local/', [...DRIVER, 'src/ssh/server.ts']],
+  ['drivers/local/', [...DRIVER, 'src/ssh/server.ts', 'src/ssh/lines.ts']],
   ['drivers/', DRIVER],
 ];
 
@@ -81,16 +81,27 @@ export const purity: Rule = ({ path, imports, code }) => {
   return [...packages, ...found(path, code, IMPURE, 'is pure and may not use')];
 };
 
-/** Only `src/ui` prints; the agent's main writes its own log, and a program that is run on its own says what it did. */
+/** Programs of their own, whose output is a log or an answer to the one who started them: the agent, and the host of `local`'s machines. */
+const PROGRAMS = ['src/swarm-agent/main.ts', 'drivers/local/host.ts', 'drivers/local/machines.ts'];
+
+/** Only `src/ui` prints. */
 export const printing: Rule = ({ path, code }) =>
-  path.startsWith('src/ui/') || path === 'src/swarm-agent/main.ts' ? [] : found(path, code, /\bconsole\.\w+|\bprocess\.std(out|err)\.write\b/, 'may not print with');
+  path.startsWith('src/ui/') || PROGRAMS.includes(path) ? [] : found(path, code, /\bconsole\.\w+|\bprocess\.std(out|err)\.write\b/, 'may not print with');
 
 /** Where a number of things at once is waited for that the line itself does not show, and what bounds it. */
 export const BOUNDED: Readonly<Record<string, string>> = {
   'src/provision/fan-out.ts': 'the sliding window itself',
+  'src/provision/run-all.ts': 'the sliding window itself',
   'drivers/docker/window.ts': 'a sliding window',
   'drivers/docker/image.ts': 'one file',
   'drivers/registry.ts': 'the drivers there are',
+  'src/cli/commands/create.ts': 'the drivers of a cluster',
+  'src/cli/commands/resize.ts': 'the drivers of a cluster',
+  'src/cli/power.ts': 'the drivers of a cluster',
+  'src/cli/ranges.ts': 'the drivers of a cluster',
+  'src/provision/bulk.ts': 'the drivers of a cluster',
+  'src/provision/fleet.ts': 'the drivers of a cluster',
+  'src/provision/run-all.ts': 'a sliding window',
   'src/swarm-agent/api/route.ts': 'the managers of a swarm',
   'src/swarm-agent/engine/desk.ts': 'a slice of fixed size',
 };
