@@ -2,7 +2,7 @@
  * The one TLS port of an agent (2378), split by ALPN into Raft between managers, calls, and the join call. TLS 1.3 only. A client
  * certificate is checked for the first two before a byte of theirs is read; whoever speaks `belt-join/1` needs none.
  */
-import type { Server } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { BeltError, asBeltError } from '../../errors.ts';
 import { peerOf, type Credentials, type Identify, type PeerIdentity } from './identity.ts';
@@ -48,7 +48,7 @@ export interface Listener {
 
 /** Opens the port. Rejects with `BeltError('failed')` when it cannot be bound. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const open = new Set<TLSSocket>();
+  const open = new Set<Socket>();
   const server = createServer({
     ...secure(options.credentials),
     requestCert: true,
@@ -58,13 +58,15 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     noDelay: true,
   });
   server.maxConnections = options.maxConnections ?? 8192;
-  server.on('secureConnection', (socket) => {
+  // Connections are noted before their handshake: one that never makes it would hold up `close`.
+  server.on('connection', (socket: Socket) => {
     open.add(socket);
     socket.once('close', () => open.delete(socket));
-    accept(socket, options);
   });
+  server.on('secureConnection', (socket) => accept(socket, options));
   server.on('tlsClientError', (error, socket) => options.handlers.refused?.(socket.remoteAddress ?? '?', asBeltError(error, 'certificate')));
   await bind(server, options.host, options.port);
+  server.on('error', (error) => options.handlers.refused?.('?', asBeltError(error)));
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : options.port,

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { connect as connectPlain } from 'node:net';
 import { connect, type ConnectionOptions } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { BeltError } from '../../../src/errors.ts';
@@ -17,7 +18,7 @@ afterEach(() => Promise.all(open.splice(0).map((listener) => listener.close())))
 async function greeter(revoked?: ReadonlySet<string>): Promise<{ port: number; refusals: BeltError[]; listener: Listener }> {
   const refusals: BeltError[] = [];
   const listener = await listen({
-    host: HOST, port: 0, credentials: server, identify: pki.identify(revoked),
+    host: HOST, port: 0, credentials: server, identify: pki.identify(revoked), handshakeTimeoutMs: 60_000,
     handlers: {
       raft: (socket, peer) => socket.end(`raft ${peer.role} ${peer.name}`),
       call: (socket, peer) => socket.end(`call ${peer.role} ${peer.name}`),
@@ -83,6 +84,16 @@ describe('the port', () => {
     socket.destroy();
     expect(peer.name).toBe('m1-renewed');
   });
+});
+
+test('closing waits for nobody, not even for a client that never shakes hands', async () => {
+  const { port, listener } = await greeter();
+  const silent = connectPlain(port, HOST);
+  await once(silent, 'connect');
+  const { socket } = await dial({ address: `${HOST}:${port}`, protocol: 'call', credentials: pki.issue('operator', 'ann'), identify: pki.identify(), expect: null });
+  const gone = [once(silent, 'close'), once(socket.resume(), 'close')];
+  await listener.close();
+  await Promise.all(gone);
 });
 
 describe('dialing', () => {
