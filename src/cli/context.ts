@@ -52,6 +52,7 @@ export class Context {
     this.ui = ui;
     this.flags = flags;
     this.command = command;
+    if (flags.driver !== undefined && !Object.hasOwn(DRIVERS, flags.driver)) throw unknownDriver(flags.driver);
   }
 
   get signal(): AbortSignal {
@@ -125,11 +126,18 @@ export class Context {
     return made;
   }
 
+  /** The drivers of these names, each once. */
+  async drivers(names: Iterable<string>): Promise<Driver[]> {
+    const drivers: Driver[] = [];
+    for (const name of new Set(names)) drivers.push(await this.driver(name));
+    return drivers;
+  }
+
   async #makeDriver(name: string, settings: Settings): Promise<Driver> {
     const given = this.ports.drivers?.[name];
     if (given !== undefined) return given;
     const registered = DRIVERS[name];
-    if (registered === undefined) throw new BeltError('config', `there is no driver '${name}'`, { next: `name one of ${Object.keys(DRIVERS).join(', ')}` });
+    if (registered === undefined) throw unknownDriver(name);
     return registered.create((await this.driverOptions(name, settings)) as never);
   }
 
@@ -148,6 +156,10 @@ export class Context {
     const { guardQuorum } = await import('./guard.ts');
     await guardQuorum(this, cluster, names, action, force);
   }
+}
+
+function unknownDriver(name: string): BeltError {
+  return new BeltError('config', `there is no driver '${name}'`, { next: `name one of ${Object.keys(DRIVERS).join(', ')}` });
 }
 
 function readConfig(file: string, cwd: string): ConfigFile | null {

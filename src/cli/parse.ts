@@ -2,9 +2,9 @@
 import yargs from 'yargs';
 
 import { BeltError } from '../errors.ts';
+import { closest } from '../inventory/closest.ts';
 import { type Command, type CommandArgs, GLOBAL_OPTIONS, type GlobalFlags, type OptionSpecs, type Positional, type PositionalSpecs } from './command.ts';
 import type { CommandEntry } from './commands.ts';
-import { closest } from './split.ts';
 
 export interface ParsedLine {
   readonly flags: GlobalFlags;
@@ -43,13 +43,23 @@ export function parseLine(entry: CommandEntry, command: Command, own: readonly s
     return { help: true, flags: {} as GlobalFlags, args: { rest: [] } as never };
   }
   const known = [...Object.keys(command.options), ...Object.keys(GLOBAL_OPTIONS)];
+  refuseValues(own, { ...command.options, ...GLOBAL_OPTIONS }, usage);
   const parser = configured(entry, command).fail((message, error) => {
-    throw error instanceof BeltError ? error : usage(message);
+    const flag = /^Not enough arguments following: (\S+)/.exec(message ?? '')?.[1];
+    throw error instanceof BeltError ? error : usage(flag === undefined ? message : `${flag.length === 1 ? '-' : '--'}${flag} wants a value`);
   });
   const parsed = parser.parseSync([...own]) as unknown as Record<string, unknown> & { _: (string | number)[] };
   checkOptions(parsed, command, known, usage);
   const args = { ...parsed, ...assign(entry, command.positionals, parsed._.map(String), usage), rest };
   return { help: false, flags: parsed as unknown as GlobalFlags, args: args as never };
+}
+
+/** A switch with a value (`--json=maybe`) is a mistake that yargs reads as false. */
+function refuseValues(own: readonly string[], specs: OptionSpecs, usage: (message: string) => BeltError): void {
+  for (const word of own) {
+    const name = /^--([^=]+)=/.exec(word)?.[1];
+    if (name !== undefined && specs[name]?.type === 'boolean') throw usage(`--${name} takes no value`);
+  }
 }
 
 /** What yargs lets pass: flags that do not exist, and flags given twice or empty where one value is meant. */
@@ -75,17 +85,19 @@ function camel(name: string): string {
   return name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
+/** Words to positionals, in order. What is missing is called as the synopsis calls it. */
 function assign(entry: CommandEntry, specs: PositionalSpecs, words: readonly string[], usage: (message: string) => BeltError): Record<string, unknown> {
   const values: Record<string, unknown> = {};
+  const called = entry.synopsis.split(' ').map((word) => word.replace(/[[\]…]/g, ''));
   let at = 0;
-  for (const [name, kind] of Object.entries(specs)) {
+  for (const [index, [name, kind]] of Object.entries(specs).entries()) {
     if (takesList(kind)) {
       values[name] = words.slice(at);
-      if (kind === 'many' && at >= words.length) throw usage(`${shown(name)} is missing`);
+      if (kind === 'many' && at >= words.length) throw usage(`${called[index]} is missing`);
       at = words.length;
     } else {
-      if (kind === 'one' && words[at] === undefined) throw usage(`${shown(name)} is missing`);
-      if (words[at] === '') throw usage(`${shown(name)} is empty`);
+      if (kind === 'one' && words[at] === undefined) throw usage(`${called[index]} is missing`);
+      if (words[at] === '') throw usage(`${called[index]} is empty`);
       values[name] = words[at];
       at += 1;
     }
@@ -97,9 +109,4 @@ function assign(entry: CommandEntry, specs: PositionalSpecs, words: readonly str
 
 function takesList(kind: Positional): boolean {
   return kind === 'many' || kind === 'any';
-}
-
-/** `ranges` → `RANGE`: what the synopsis calls it. */
-function shown(name: string): string {
-  return name.replace(/s$/, '').toUpperCase();
 }

@@ -29,7 +29,7 @@ export async function powerMachines(ctx: Context, ranges: readonly string[], ver
     const done = await ctx.ui.progress(verb.doing, machines.length, () =>
       onMachines(machines, (name) => ctx.driver(name), (driver, ids) => driver.power(ids, verb.action, ctx.signal)));
     // Addresses change over a power cycle on some clouds; what cannot be listed now is listed by the next command.
-    const drivers = await Promise.all([...new Set(machines.map((machine) => machine.driver))].map((name) => ctx.driver(name)));
+    const drivers = await ctx.drivers(machines.map((machine) => machine.driver));
     const seen = (await sweep(drivers, tag, ctx.signal)).flatMap((one) => one.machines).filter((machine) => names.includes(machine.name));
     await store.change((state) => seen.forEach((machine) => record(state, machine)));
     return done;

@@ -56,7 +56,7 @@ export async function currentFleet(ctx: Context, cluster: ClusterView) {
 export async function clusterDrivers(ctx: Context, cluster: ClusterView) {
   const names = new Set(driversInPlay(cluster.state));
   if (names.size === 0) names.add((await ctx.settings()).driver);
-  return Promise.all([...names].map((name) => ctx.driver(name)));
+  return ctx.drivers(names);
 }
 
 /** As {@link selectMachines}, where every name must have a machine. Throws `unknown_machine` before anything is done. */

@@ -2,6 +2,8 @@
 import * as v from 'valibot';
 import { isMap, isScalar, LineCounter, type Pair, parseDocument, type YAMLMap } from 'yaml';
 
+import { closest } from './closest.ts';
+
 export interface ConfigFile {
   /** As shown in messages. */
   readonly name: string;
@@ -28,6 +30,12 @@ export function problemLines(problems: readonly ConfigProblem[]): string[] {
   return problems.map((problem) => `${problem.place}: ${problem.message}`);
 }
 
+/** What a schema says is wrong, as one of belt's sentences. */
+export function complaint(issue: { readonly message: string }): string {
+  const [, expected, received] = /^Invalid [^:]+: Expected (.+) but received (.+)$/.exec(issue.message) ?? [];
+  return expected === undefined ? issue.message : `must be ${expected.replace(/^\((.*) \| undefined\)$/, '$1')}, not ${received}`;
+}
+
 /** The values of the file that are right, and everything that is wrong with the rest. */
 export function readConfigFile(file: ConfigFile, top: Schemas, blocks: Readonly<Record<string, Schemas>>): { values: ConfigValue[]; problems: ConfigProblem[] } {
   const lines = new LineCounter();
@@ -48,17 +56,23 @@ export function readConfigFile(file: ConfigFile, top: Schemas, blocks: Readonly<
         continue;
       }
       const schema = schemas[key];
-      if (schema === undefined) problems.push({ place, message: `${block === null ? '' : `${block}.`}${key}: there is no such key; there are ${[...Object.keys(schemas), ...(block === null ? Object.keys(blocks) : [])].join(', ')}` });
+      if (schema === undefined) problems.push({ place, message: `${block === null ? '' : `${block}.`}${key}: ${noSuchKey(key, [...Object.keys(schemas), ...(block === null ? Object.keys(blocks) : [])])}` });
       else check(schema, block, key, toPlain(pair.value), place);
     }
   };
   const check = (schema: v.GenericSchema, block: string | null, key: string, value: unknown, place: string): void => {
     const result = v.safeParse(schema, value);
     if (result.success) values.push({ block, key, value: result.output, place });
-    else problems.push(...result.issues.map((issue) => ({ place, message: `${block === null ? '' : `${block}.`}${key}: ${issue.message}` })));
+    else problems.push(...result.issues.map((issue) => ({ place, message: `${block === null ? '' : `${block}.`}${key}: ${complaint(issue)}` })));
   };
   visit(document.contents, null, top);
   return { values, problems };
+}
+
+/** A key that nobody knows, with the one that may have been meant. */
+export function noSuchKey(key: string, known: readonly string[]): string {
+  const near = closest(key, known);
+  return `there is no such key${near === null ? '' : `; did you mean ${near}?`}`;
 }
 
 function toPlain(node: unknown): unknown {

@@ -5,7 +5,7 @@
 import * as v from 'valibot';
 
 import { BeltError } from '../errors.ts';
-import { type ConfigFile, type ConfigProblem, problemLines, readConfigFile } from './config-file.ts';
+import { complaint, type ConfigFile, type ConfigProblem, problemLines, readConfigFile } from './config-file.ts';
 
 const Name = v.pipe(v.string(), v.minLength(1, 'must not be empty'));
 const Region = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*(\/[A-Za-z0-9-]+)?(,[A-Za-z0-9][A-Za-z0-9_.-]*(\/[A-Za-z0-9-]+)?)*$/, 'must be regions such as sgp1 or sgp1,nyc3'));
@@ -62,15 +62,26 @@ export interface SettingsSources {
 
 export const DEFAULT_DRIVER = 'local';
 
-/** `value` as `schema` wants it: the text itself, else what YAML makes of it, else a comma-separated list. Throws the first complaint as text. */
+/** `text` as `schema` wants it: the text itself, else what YAML makes of it, else a comma-separated list; or what is wrong with the nearest of them. */
 export function coerce(schema: v.GenericSchema, text: string, parseYaml: (text: string) => unknown): { ok: true; value: unknown } | { ok: false; message: string } {
   const direct = v.safeParse(schema, text);
   if (direct.success) return { ok: true, value: direct.output };
-  for (const candidate of [parseYaml(text), text.split(',').map((item) => item.trim())]) {
+  let issue = direct.issues[0];
+  for (const candidate of [yamlOrText(text, parseYaml), text.split(',').map((item) => item.trim())]) {
     const result = v.safeParse(schema, candidate);
     if (result.success) return { ok: true, value: result.output };
+    // Of the right type and still wrong: that says more than the type.
+    if (result.typed) issue = result.issues[0];
   }
-  return { ok: false, message: direct.issues[0].message };
+  return { ok: false, message: complaint(issue) };
+}
+
+function yamlOrText(text: string, parseYaml: (text: string) => unknown): unknown {
+  try {
+    return parseYaml(text);
+  } catch {
+    return text;
+  }
 }
 
 /** The variable that gives a key beside those its users have already: `BELT_REGION`, `BELT_EC2_REGION`. */
@@ -160,5 +171,5 @@ export function driverOptions(settings: Settings, driver: DriverBlock): Record<s
   }
   const result = v.safeParse(driver.schema, input);
   if (result.success) return result.output;
-  throw configError(result.issues.map((issue) => ({ place: `${driver.name}.${v.getDotPath(issue) ?? ''}`, message: issue.message })));
+  throw configError(result.issues.map((issue) => ({ place: `${driver.name}.${v.getDotPath(issue) ?? ''}`, message: complaint(issue) })));
 }

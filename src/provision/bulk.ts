@@ -3,6 +3,8 @@ import { asBeltError, BeltError, type Outcome } from '../errors.ts';
 import type { StateStore } from '../inventory/store.ts';
 import { forget } from './create.ts';
 import type { Driver, Machine } from './driver.ts';
+import { DRIVERS_AT_ONCE } from './fleet.ts';
+import { runAll } from './run-all.ts';
 
 type Act = (driver: Driver, ids: readonly string[]) => Promise<Outcome[]>;
 
@@ -10,19 +12,20 @@ type Act = (driver: Driver, ids: readonly string[]) => Promise<Outcome[]>;
 export async function onMachines(machines: readonly Machine[], driverOf: (name: string) => Promise<Driver>, act: Act): Promise<Outcome[]> {
   const groups = Map.groupBy(machines, (machine) => machine.driver);
   const byName = new Map<string, Outcome>();
-  // At most one group a driver, of which there are six.
-  await Promise.all([...groups].map(async ([driverName, group]) => {
-    const byId = new Map(group.map((machine) => [machine.id, machine.name]));
+  const never = new AbortController().signal;
+  // Drivers stop by themselves when interrupted and say what they did; a group that has not begun must say so too.
+  await runAll([...groups], async ([driverName, group]) => {
+    const nameOf = new Map(group.map((machine) => [machine.id, machine.name]));
     try {
       const driver = await driverOf(driverName);
       for (const outcome of await act(driver, group.map((machine) => machine.id))) {
-        const name = byId.get(outcome.name);
+        const name = nameOf.get(outcome.name);
         if (name !== undefined) byName.set(name, { ...outcome, name });
       }
     } catch (error) {
       for (const { name } of group) byName.set(name, { name, ok: false, error: asBeltError(error, 'driver') });
     }
-  }));
+  }, { limit: DRIVERS_AT_ONCE, signal: never, nameOf: ([driverName]) => driverName });
   const silent = (name: string): Outcome => ({ name, ok: false, error: new BeltError('driver', 'the driver said nothing about it', { next: 'belt ls' }) });
   return machines.map(({ name }) => byName.get(name) ?? silent(name));
 }

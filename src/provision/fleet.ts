@@ -1,7 +1,8 @@
 /** What exists: the lists of all drivers in play, laid over what belt remembers. The clouds win; a cloud that is down is shown as such and takes no other with it. */
-import { asBeltError, type BeltError } from '../errors.ts';
+import type { BeltError } from '../errors.ts';
 import type { ClusterState } from '../inventory/state.ts';
 import type { ClusterTag, Driver, Machine } from './driver.ts';
+import { runAll } from './run-all.ts';
 
 /** A driver's answer. */
 export interface Sweep {
@@ -28,17 +29,14 @@ export function driversInPlay(state: Readonly<ClusterState>): string[] {
   return [...new Set(records.map((record) => record.driver))].sort();
 }
 
-/** Asks the drivers, all at once (there are at most six): one list each. Never rejects but for an interruption. */
+/** Drivers asked at once: as many as there are, so that a slow cloud holds up nobody. */
+export const DRIVERS_AT_ONCE = 8;
+
+/** Asks the drivers, all at once: one list each. Rejects only when interrupted. */
 export async function sweep(drivers: readonly Driver[], tag: ClusterTag, signal: AbortSignal): Promise<Sweep[]> {
-  const one = async (driver: Driver): Promise<Sweep> => {
-    try {
-      return { driver: driver.name, machines: await driver.list(tag, signal), error: null };
-    } catch (error) {
-      signal.throwIfAborted();
-      return { driver: driver.name, machines: [], error: asBeltError(error, 'driver_unavailable') };
-    }
-  };
-  return Promise.all(drivers.map(one));
+  const lists = await runAll(drivers, (driver) => driver.list(tag, signal), { limit: DRIVERS_AT_ONCE, signal, nameOf: (driver) => driver.name });
+  signal.throwIfAborted();
+  return lists.map((list) => (list.ok ? { driver: list.name, machines: list.value, error: null } : { driver: list.name, machines: [], error: list.error }));
 }
 
 /** Lays the lists over the state. Pure. */

@@ -48,7 +48,7 @@ export const command = defineCommand({
     return ctx.change(async ({ store, files, tag }) => {
       const others = driversInPlay(store.state).filter((name) => name !== driver.name);
       const deps: CreateDeps = {
-        store, tag, driver, otherDrivers: await Promise.all(others.map((name) => ctx.driver(name))),
+        store, tag, driver, otherDrivers: await ctx.drivers(others),
         sshPublicKeys: [clusterPublicKey(files), ...((settings.top.ssh_keys?.value as string[] | undefined) ?? [])],
         userData: null, newId: () => randomBytes(16).toString('hex'), now: ctx.ports.now, signal: ctx.signal,
       };

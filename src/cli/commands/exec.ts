@@ -23,7 +23,7 @@ export const command = defineCommand({
   examples: ["belt exec 'node[1:4]' -- uptime", "belt exec 'node[1:4]' -- 'df -h / | tail -1'"],
   async run(ctx, args) {
     if (args.rest.length === 0) throw new BeltError('usage', 'COMMAND is missing', { next: "belt exec 'node[1:4]' -- COMMAND" });
-    if (!Number.isInteger(args.concurrency) || args.concurrency < 1 || args.concurrency > 1000) throw new BeltError('usage', `--concurrency ${args.concurrency} is not 1 to 1000`);
+    if (!Number.isInteger(args.concurrency) || args.concurrency < 1 || args.concurrency > 1000) throw new BeltError('usage', `--concurrency ${args.concurrency} is not 1 to 1000`, { next: 'leave it out for 50' });
     const names = readRanges(ctx, args.ranges);
     const cluster = ctx.cluster();
     const machines = await requireMachines(ctx, cluster, names);

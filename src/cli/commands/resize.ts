@@ -9,13 +9,13 @@ import { reportOutcomes } from '../power.ts';
 import { readRanges, requireMachines } from '../ranges.ts';
 
 export const command = defineCommand({
-  positionals: { words: 'many' },
+  positionals: { ranges: 'many' },
   options: { force: { type: 'boolean', default: false, describe: 'even if a quorum is lost while they restart' } },
   examples: ["belt resize 'node[1:4]' 16gb"],
   async run(ctx, args) {
-    const size = args.words.at(-1) ?? '';
-    if (args.words.length < 2) throw new BeltError('usage', 'SIZE is missing', { next: 'belt resize RANGE… SIZE' });
-    const names = readRanges(ctx, args.words.slice(0, -1));
+    const size = args.ranges.at(-1) ?? '';
+    if (args.ranges.length < 2) throw new BeltError('usage', 'SIZE is missing', { next: 'belt resize RANGE… SIZE' });
+    const names = readRanges(ctx, args.ranges.slice(0, -1));
     const cluster = ctx.cluster();
     const machines = await requireMachines(ctx, cluster, names);
     const types = new Map<string, string>();
@@ -28,7 +28,7 @@ export const command = defineCommand({
     const outcomes = await ctx.change(async ({ store, tag }) => {
       const done = await ctx.ui.progress('resizing', names.length, () =>
         onMachines(machines, (name) => ctx.driver(name), (driver, ids) => driver.resize(ids, types.get(driver.name) ?? size, ctx.signal)));
-      const drivers = await Promise.all([...types.keys()].map((name) => ctx.driver(name)));
+      const drivers = await ctx.drivers(types.keys());
       const seen = (await sweep(drivers, tag, ctx.signal)).flatMap((one) => one.machines).filter((machine) => names.includes(machine.name));
       await store.change((state) => seen.forEach((machine) => record(state, machine)));
       return done;
