@@ -1,5 +1,4 @@
 /** The bootstrap of many machines: a sliding window, one connection each, seeds shared within a datacenter. */
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 import { BeltError, type Outcome } from '../errors.ts';
@@ -9,7 +8,7 @@ import { agentBundle } from '../swarm-agent/bundle.ts';
 import { bootstrapMachine, placeOf, type Bootstrapped, type Signer } from './bootstrap-machine.ts';
 import type { Remote } from './conversation.ts';
 import type { Facts } from './facts.ts';
-import { hostRuntime, runtimeArchive } from './runtime.ts';
+import { cacheFolder, hostRuntime, keptAgent, runtimeArchive } from './runtime.ts';
 import { Seeds } from './seeds.ts';
 import { addressOf, agentConfig, serviceFiles, type BootstrapCluster, type EngineWish, type Wanted } from './wanted.ts';
 
@@ -80,13 +79,14 @@ async function one(machine: Machine, order: BootstrapOrder, seeds: Seeds, wanted
 /** What each machine shall be. What is the same for all is made once. */
 async function wishes(order: BootstrapOrder): Promise<(machine: Machine, facts: Facts) => Promise<Wanted>> {
   const { cluster, engineOf } = order;
-  const agent = await agentBundle();
-  const files = serviceFiles(cluster, join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'belt/compiled'));
+  const bundle = await agentBundle();
+  const kept = order.machines.some(({ driver }) => driver === 'local') ? await keptAgent(bundle.path, bundle.sha256) : bundle.path;
+  const files = serviceFiles(cluster, join(cacheFolder(), 'compiled'));
   const now = order.now ?? Date.now;
   return async (machine, facts) => {
     const local = machine.driver === 'local';
     return {
-      machine: machine.name, cluster, agent, engine: engineOf(machine), config: agentConfig(machine, cluster), ...files,
+      machine: machine.name, cluster, agent: local ? { ...bundle, path: kept } : bundle, engine: engineOf(machine), config: agentConfig(machine, cluster), ...files,
       delivery: local ? 'link' : 'send', runtime: local ? { link: hostRuntime() } : { sha256: (await runtimeArchive(facts.arch)).sha256 },
       renew: order.renew ?? false, nowMs: now(),
     };

@@ -4,10 +4,10 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync, realpathSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import * as v from 'valibot';
@@ -50,6 +50,22 @@ export function runtimeProgram(arch: string): string {
   throw new BeltError('config', `the runtime for ${arch} machines is not installed here`, { next: `npm install --no-save --force ${name}@${process.versions.node}` });
 }
 
+/** Where belt keeps what it can make again: the user's cache. */
+export function cacheFolder(): string {
+  return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'belt');
+}
+
+/** A copy of the agent's file that no later build replaces: what machines of this host are linked to, so that they share its compiled code too. */
+export async function keptAgent(path: string, sha256: string): Promise<string> {
+  const kept = join(cacheFolder(), `agent-${sha256.slice(0, 16)}`, 'belt-agent.mjs');
+  if (existsSync(kept)) return kept;
+  await mkdir(dirname(kept), { recursive: true, mode: 0o700 });
+  const aside = `${kept}.${process.pid}`;
+  await copyFile(path, aside);
+  await rename(aside, kept);
+  return kept;
+}
+
 const packing = new Map<string, Promise<RuntimeArchive>>();
 
 /** The packed runtime for an architecture; packed at the first call on this computer (some seconds) and kept in the user's cache. */
@@ -60,7 +76,7 @@ export function runtimeArchive(arch: string): Promise<RuntimeArchive> {
 }
 
 async function pack(program: string, arch: string): Promise<RuntimeArchive> {
-  const folder = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'belt');
+  const folder = cacheFolder();
   const path = join(folder, `node-${arch}.gz`);
   const { size, mtimeMs } = await stat(program);
   const known = await readPacked(`${path}.json`);
