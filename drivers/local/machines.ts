@@ -5,12 +5,13 @@
 import { spawn } from 'node:child_process';
 import { accessSync, closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { BeltError, type Outcome } from '../../src/errors.ts';
-import type { ClusterTag, Created, CreateOrder, Machine, MachineStatus, OrderedMachine, PowerAction } from '../../src/provision/driver.ts';
+import type { ClusterTag, Created, CreateOrder, Machine, OrderedMachine, PowerAction } from '../../src/provision/driver.ts';
 import { startSshServer, type SshServer } from '../../src/ssh/server.ts';
 import { reserveAddress, takeAddress, type Reservation } from './addresses.ts';
 import { addMachine, clearLeftovers, loadRecords, machineId, machineOf, machinePaths, removeMachine, saveRecord, type MachineRecord } from './machine-record.ts';
 import { localUser } from './options.ts';
 import { findProcesses, freezeProcesses, killProcesses, stopProcesses } from './processes.ts';
+import { noteOf, statusOf } from './power.ts';
 import { memoryMbOf } from './types.ts';
 
 interface Live {
@@ -87,7 +88,7 @@ export class Machines {
 
   async power(ids: readonly string[], action: PowerAction): Promise<Outcome[]> {
     const known = ids.flatMap((id) => this.#live.get(id) ?? []);
-    const notes = new Map(known.map((one) => [one.record.id, noteOf(one, action)]));
+    const notes = new Map(known.map((one) => [one.record.id, noteOf(one.record, one.server !== undefined, action)]));
     const todo = known.filter((one) => notes.get(one.record.id) === undefined);
     const failed = new Map<string, BeltError>();
     const attempt = async (list: readonly Live[], act: (one: Live) => Promise<void>): Promise<void> => {
@@ -276,21 +277,6 @@ function machineEnvironment(record: MachineRecord, root: string): Record<string,
 
 function describe({ record, server }: Live): Machine {
   return machineOf(record, statusOf(record, server !== undefined));
-}
-
-function statusOf(record: MachineRecord, listens: boolean): MachineStatus {
-  if (record.power === 'off') return 'off';
-  if (!listens) return 'error';
-  return record.power === 'on' ? 'active' : 'unknown';
-}
-
-/** What to say where nothing is to be done. */
-function noteOf({ record, server }: Live, action: PowerAction): string | undefined {
-  if (action === 'start' && record.power === 'on' && server !== undefined) return 'already on';
-  if ((action === 'stop' || action === 'kill') && record.power === 'off') return 'already off';
-  if (action === 'pause' && record.power !== 'on') return record.power === 'paused' ? 'already paused' : 'is off';
-  if (action === 'unpause' && record.power !== 'paused') return 'is not paused';
-  return undefined;
 }
 
 function wrap({ record }: Live, error: unknown): BeltError {
