@@ -3,10 +3,11 @@ import type * as Sdk from '@aws-sdk/client-ec2';
 import { BeltError, type Outcome } from '../../src/errors.ts';
 import type { ClusterTag, Created, CreateOrder, Driver, Machine, MachineStatus, MachineType, PowerAction, Problem } from '../../src/provision/driver.ts';
 import { fanOut } from '../../src/provision/fan-out.ts';
+import { decodeNames } from '../../src/provision/name-runs.ts';
 import { realPace, type Pace } from '../../src/provision/rate-limit.ts';
 import { CLOUD_RETRY, nextWaitMs } from '../../src/provision/retry.ts';
 import { Ec2Failure, Ec2Region, OURS, type Ec2Ports } from './api.ts';
-import { batchesOf, BATCH, decodeNames, runInput, type Batch, type Place } from './launch.ts';
+import { batchesOf, BATCH, runInput, type Batch, type Place } from './launch.ts';
 import { ensureGroup, ensureKeyPair, findImage, removeNetwork } from './network.ts';
 import type { Ec2Options } from './options.ts';
 

@@ -19,7 +19,6 @@ const VM = 'Microsoft.Compute/virtualMachines';
 const SET = 'Microsoft.Compute/virtualMachineScaleSets';
 const NIC = 'Microsoft.Network/networkInterfaces';
 const PIP = 'Microsoft.Network/publicIPAddresses';
-const PAGE = 100;
 
 export interface AzureFake extends RunningFake {
   readonly subscription: Subscription;
@@ -27,6 +26,17 @@ export interface AzureFake extends RunningFake {
   readonly ca: string;
   readonly violations: string[];
   readonly throttled: () => number;
+  readonly settings: Settings;
+}
+
+/** What a test may change while the fake runs. */
+export interface Settings {
+  /** The client secret that is accepted. */
+  clientSecret: string;
+  /** The bearer token that is accepted. */
+  token: string;
+  /** Items on a page of a list. */
+  pageSize: number;
 }
 
 /** Starts a fake subscription; the client secret is `fake-secret` unless told otherwise. */
@@ -35,7 +45,7 @@ export async function startAzure(options: Partial<SubscriptionOptions> & { clien
   const service = new AzureService(options);
   const running = await startFake(service, tls);
   service.base = running.url;
-  return { ...running, subscription: service.sub, ca: tls.cert, violations: service.violations, throttled: () => service.throttled };
+  return { ...running, subscription: service.sub, ca: tls.cert, violations: service.violations, throttled: () => service.throttled, settings: service.settings };
 }
 
 function selfSigned(): { key: string; cert: string } {
@@ -61,11 +71,10 @@ class AzureService implements FakeService {
   readonly violations: string[] = [];
   readonly sub: Subscription;
   readonly #schemas = new PutSchemas();
-  readonly #secret: string;
-  readonly #token = `fake.${Math.random().toString(36).slice(2)}.token`;
+  readonly settings: Settings;
 
   constructor(options: Partial<SubscriptionOptions> & { clientSecret?: string }) {
-    this.#secret = options.clientSecret ?? 'fake-secret';
+    this.settings = { clientSecret: options.clientSecret ?? 'fake-secret', token: 'fake.bearer.token', pageSize: 100 };
     this.sub = new Subscription(FAKE_SUBSCRIPTION, { clock: scaledClock(1), bootMs: 50, capacity: new Map(), coreQuota: 100_000, limitScale: 1, ...options });
   }
 
@@ -81,7 +90,7 @@ class AzureService implements FakeService {
   handle(request: FakeRequest): FakeReply {
     try {
       if (request.name === 'token') return this.#login(request);
-      if (request.headers.authorization !== `Bearer ${this.#token}`) throw new ArmError(401, 'AuthenticationFailed', 'Authentication failed.');
+      if (request.headers.authorization !== `Bearer ${this.settings.token}`) throw new ArmError(401, 'AuthenticationFailed', 'Authentication failed.');
       if (!request.path.toLowerCase().startsWith(`/subscriptions/${FAKE_SUBSCRIPTION}`)) throw new ArmError(404, 'SubscriptionNotFound', 'The subscription could not be found.');
       this.#sweep();
       return this.#dispatch(request);
@@ -99,8 +108,8 @@ class AzureService implements FakeService {
       return json(200, { token_endpoint: `${root}/oauth2/v2.0/token`, authorization_endpoint: `${root}/oauth2/v2.0/authorize`, issuer: `${root}/v2.0`, jwks_uri: `${root}/discovery/v2.0/keys`, tenant_region_scope: 'EU' });
     }
     const form = new URLSearchParams(request.body.toString('utf8'));
-    if (form.get('client_secret') !== this.#secret) return json(401, { error: 'invalid_client', error_description: 'AADSTS7000215: Invalid client secret provided.' });
-    return json(200, { token_type: 'Bearer', expires_in: 3599, ext_expires_in: 3599, access_token: this.#token });
+    if (form.get('client_secret') !== this.settings.clientSecret) return json(401, { error: 'invalid_client', error_description: 'AADSTS7000215: Invalid client secret provided.' });
+    return json(200, { token_type: 'Bearer', expires_in: 3599, ext_expires_in: 3599, access_token: this.settings.token });
   }
 
   /** Groups whose deletion is over take everything in them along. */
@@ -187,11 +196,11 @@ class AzureService implements FakeService {
     this.sub.spend(type.startsWith('Microsoft.Network') ? 'networkRead' : 'listVm');
     const all = this.sub.list(group, type);
     const start = Number(request.query.get('$skiptoken') ?? 0);
-    const page = all.slice(start, start + PAGE);
+    const page = all.slice(start, start + this.settings.pageSize);
     const expand = /instanceView/i.test(request.query.get('$expand') ?? '') || request.query.get('statusOnly') === 'true';
     const next = new URLSearchParams(request.query);
-    next.set('$skiptoken', String(start + PAGE));
-    return json(200, { value: page.map((r) => renderResource(this.sub, r, expand)), ...(start + PAGE < all.length ? { nextLink: `${this.base}${request.path}?${next.toString()}` } : {}) });
+    next.set('$skiptoken', String(start + this.settings.pageSize));
+    return json(200, { value: page.map((r) => renderResource(this.sub, r, expand)), ...(start + this.settings.pageSize < all.length ? { nextLink: `${this.base}${request.path}?${next.toString()}` } : {}) });
   }
 
   #resource(request: FakeRequest, group: string, type: string, name: string, action: string | null): FakeReply {

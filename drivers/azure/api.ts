@@ -1,0 +1,116 @@
+/**
+ * Azure Resource Manager as belt calls it: one client of each SDK with its retries off, a bucket for each limit, retries in one place. Long
+ * operations are begun and then watched by listing, never by a poller each. The SDKs are loaded when the first method needs them.
+ */
+import { readFileSync } from 'node:fs';
+import type { ComputeManagementClient } from '@azure/arm-compute';
+import type { NetworkManagementClient } from '@azure/arm-network';
+import type { ResourceManagementClient } from '@azure/arm-resources';
+import { BeltError } from '../../src/errors.ts';
+import { RateLimiter, realPace, type Limit, type Pace } from '../../src/provision/rate-limit.ts';
+import { CLOUD_RETRY, withRetry, type RetryPolicy } from '../../src/provision/retry.ts';
+import { failureOf } from './errors.ts';
+import type { AzureOptions } from './options.ts';
+
+export interface AzurePorts {
+  readonly pace?: Pace;
+  readonly random?: () => number;
+  readonly retry?: RetryPolicy;
+  /** Between two looks at an operation that is waited for, ms; 2,000 when left out. */
+  readonly operationPollMs?: number;
+}
+
+/** Limits per subscription and region, capacity and refill a second: Azure's compute throttling page; network has 1,000 writes in five minutes. */
+const LIMITS: Readonly<Record<string, readonly [number, number]>> = {
+  putVm: [1500, 500 / 60],
+  changeVm: [1500, 500 / 60],
+  deleteVm: [1500, 500 / 60],
+  listVm: [900, 300 / 60],
+  putSet: [375, 125 / 60],
+  networkWrite: [1000, 200 / 60],
+  networkRead: [10_000, 2_000 / 60],
+  armWrite: [200, 10],
+  armDelete: [200, 10],
+  armRead: [250, 25],
+};
+
+export type Lane = 'putVm' | 'changeVm' | 'deleteVm' | 'listVm' | 'putSet' | 'networkWrite' | 'networkRead' | 'group' | 'groupRead';
+/** Every call passes ARM's front door as well as its own provider's. */
+const DOOR: Readonly<Record<Lane, string>> = {
+  putVm: 'armWrite', changeVm: 'armWrite', deleteVm: 'armDelete', listVm: 'armRead', putSet: 'armWrite', networkWrite: 'armWrite', networkRead: 'armRead', group: 'armWrite', groupRead: 'armRead',
+};
+
+export class AzureApi {
+  readonly compute: ComputeManagementClient;
+  readonly network: NetworkManagementClient;
+  readonly resources: ResourceManagementClient;
+  /** How networks and addresses, which take seconds, are waited for. */
+  readonly wait: { updateIntervalInMs: number };
+  readonly #limiter: RateLimiter;
+  readonly #ports: AzurePorts;
+
+  private constructor(clients: { compute: ComputeManagementClient; network: NetworkManagementClient; resources: ResourceManagementClient }, scale: number, ports: AzurePorts) {
+    this.compute = clients.compute;
+    this.network = clients.network;
+    this.resources = clients.resources;
+    this.#ports = ports;
+    this.wait = { updateIntervalInMs: ports.operationPollMs ?? 2_000 };
+    const limits = Object.fromEntries(Object.entries(LIMITS).map(([key, [capacity, perSecond]]): [string, Limit] => [key, { capacity, perSecond: perSecond * scale }]));
+    this.#limiter = new RateLimiter(limits, ports.pace ?? realPace);
+  }
+
+  /** Loads the SDKs. Throws `config` without a subscription. */
+  static async open(options: AzureOptions, ports: AzurePorts): Promise<AzureApi> {
+    const subscription = options.subscription_id;
+    if (subscription === undefined) throw new BeltError('config', 'no Azure subscription', { next: 'set AZURE_SUBSCRIPTION_ID' });
+    const [{ ComputeManagementClient }, { NetworkManagementClient }, { ResourceManagementClient }, identity] = await Promise.all([import('@azure/arm-compute'), import('@azure/arm-network'), import('@azure/arm-resources'), import('@azure/identity')]);
+    const trust = options.ca_file === undefined ? {} : { tlsOptions: { ca: readFileSync(options.ca_file, 'utf8') } };
+    const login = { ...trust, ...(options.authority_host === undefined ? {} : { authorityHost: options.authority_host, disableInstanceDiscovery: true }), retryOptions: { maxRetries: 1 } };
+    const { tenant_id: tenant, client_id: client, client_secret: secret } = options;
+    const credential = tenant !== undefined && client !== undefined && secret !== undefined ? new identity.ClientSecretCredential(tenant, client, secret, login) : new identity.AzureCliCredential();
+    const common = { ...trust, ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }), retryOptions: { maxRetries: 0 } };
+    return new AzureApi(
+      {
+        compute: new ComputeManagementClient(credential, subscription, common),
+        network: new NetworkManagementClient(credential, subscription, common),
+        resources: new ResourceManagementClient(credential, subscription, common),
+      },
+      options.limit_scale,
+      ports,
+    );
+  }
+
+  /** A call by name, repeated as the policy says. Throws `BeltError`. */
+  async call<T>(lane: Lane, act: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const { pace, random, retry } = this.#ports;
+    return withRetry(
+      async () => {
+        await this.#limiter.acquire(lane, 1, signal);
+        await this.#limiter.acquire(DOOR[lane], 1, signal);
+        try {
+          return await act();
+        } catch (thrown) {
+          const error = failureOf(thrown);
+          if (error.code === 'driver_throttled') this.#limiter.throttled(lane, error.retryAfterMs ?? 5_000);
+          throw error;
+        }
+      },
+      signal,
+      { pace: pace ?? realPace, policy: retry ?? CLOUD_RETRY, ...(random === undefined ? {} : { random }) },
+    );
+  }
+
+  /** All items of a list in pages; each page is a call of its own to the limits, and a page that fails is asked for again. */
+  async all<T>(lane: Lane, list: () => { byPage(settings?: { continuationToken?: string }): AsyncIterableIterator<T[]> }, signal: AbortSignal): Promise<T[]> {
+    const found: T[] = [];
+    let continuationToken: string | undefined;
+    for (let page = 0; page < 1_000; page += 1) {
+      const items = await this.call(lane, async () => (await list().byPage(continuationToken === undefined ? {} : { continuationToken }).next()).value as (T[] & { continuationToken?: string }) | undefined, signal);
+      if (items === undefined) return found;
+      found.push(...items);
+      continuationToken = items.continuationToken;
+      if (continuationToken === undefined || continuationToken === '') return found;
+    }
+    throw new BeltError('driver', 'Azure lists more than 1,000 pages');
+  }
+}
