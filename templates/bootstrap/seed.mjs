@@ -1,11 +1,12 @@
 // Serves one file under one path that nobody can guess to the other machines of a datacenter, while bootstrap's conversation with this one lasts.
-import { createReadStream, statSync } from 'node:fs';
+import { createReadStream, existsSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 
 const [file, address, list] = process.argv.slice(2);
 const ports = list.split(' ');
 const path = `/${process.env.BELT_SEED_PATH}`;
-const parent = process.ppid;
+/** The conversation's shell: its end is ours, for the port is Docker's. */
+const conversation = `/proc/${process.env['BELT_SEED_WHILE']}`;
 
 const server = createServer((request, response) => {
   if (request.method !== 'GET' || request.url !== path) return void response.writeHead(404).end();
@@ -23,4 +24,4 @@ function listen() {
   server.listen(port, address, () => process.stdout.write(`belt: seeding ${server.address().port}\n`));
 }
 listen();
-setInterval(() => process.ppid !== parent && process.exit(0), 500);
+setInterval(() => existsSync(conversation) || process.exit(0), 100);
