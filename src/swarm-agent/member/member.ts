@@ -73,7 +73,7 @@ export class Member {
     return this.#storage.figures(this.#clock.now());
   }
 
-  /** The hash of the state at its index, for comparing members. Takes milliseconds with thousands of nodes. */
+  /** The hash of the state at its index, for comparing members. Holds the process up for tens of milliseconds with thousands of nodes: for tests and drills, never on a timer. */
   hash(): { readonly index: number; readonly hash: string } {
     return { index: this.#state.index, hash: stateHash(this.#state) };
   }
