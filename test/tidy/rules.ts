@@ -95,7 +95,6 @@ export const BOUNDED: Readonly<Record<string, string>> = {
   'drivers/docker/window.ts': 'a sliding window',
   'drivers/docker/image.ts': 'one file',
   'drivers/registry.ts': 'the drivers there are',
-  'src/provision/run-all.ts': 'a sliding window',
   'src/swarm-agent/api/route.ts': 'the managers of a swarm',
   'src/swarm-agent/engine/desk.ts': 'a slice of fixed size',
 };
