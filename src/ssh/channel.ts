@@ -56,8 +56,7 @@ const DEFAULT_MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 /** Starts `command`, or a login shell when it is null. Throws `unreachable` when the connection is gone, `remote_command` when refused. */
 export async function openChannel(client: Ssh2Client, machine: string, command: string | null, options: StreamOptions = {}): Promise<SshStream> {
   if (options.signal?.aborted) throw interrupted(machine);
-  const channel = await requestChannel(client, machine, command, options.pty);
-  const exit = exitOf(client, channel, machine);
+  const { channel, exit } = await requestChannel(client, machine, command, options.pty);
   const stream: SshStream = {
     stdin: channel,
     stdout: channel,
@@ -94,12 +93,21 @@ export async function runCommand(client: Ssh2Client, machine: string, command: s
   }
 }
 
-function requestChannel(client: Ssh2Client, machine: string, command: string | null, pty: PtyOptions | undefined): Promise<ClientChannel> {
+interface OpenedChannel {
+  readonly channel: ClientChannel;
+  readonly exit: Promise<ExitStatus>;
+}
+
+/**
+ * The end is listened for within ssh2's callback, not after a promise: a short command's acceptance, output, exit status and close
+ * may come in one packet and are then all told before any `await` goes on.
+ */
+function requestChannel(client: Ssh2Client, machine: string, command: string | null, pty: PtyOptions | undefined): Promise<OpenedChannel> {
   return new Promise((resolve, reject) => {
     const done = (error: (Error & { reason?: unknown }) | undefined, channel: ClientChannel): void => {
-      if (error === undefined || error === null) return resolve(channel);
-      // A refusal by the server carries no less than the name of the request; a dead connection is all else.
-      const refused = /^Unable to exec|^Unable to start|open failure/i.test(error.message);
+      if (error === undefined || error === null) return resolve({ channel, exit: exitOf(client, channel, machine) });
+      // ssh2 has no code for it: a refused request is told by this text alone, all else is a dead connection.
+      const refused = /^Unable to (exec|start|request)|open failure/i.test(error.message);
       reject(new BeltError(refused ? 'remote_command' : 'unreachable', `${machine}: ${error.message}`, { machine, cause: error }));
     };
     const terminal = pty === undefined ? undefined : { term: pty.term, cols: pty.columns, rows: pty.rows, width: 0, height: 0 };
