@@ -91,6 +91,7 @@ export const printing: Rule = ({ path, code }) =>
 /** Where a number of things at once is waited for that the line itself does not show, and what bounds it. */
 export const BOUNDED: Readonly<Record<string, string>> = {
   'src/provision/fan-out.ts': 'the sliding window itself',
+  'src/provision/run-all.ts': 'the sliding window itself',
   'drivers/docker/window.ts': 'a sliding window',
   'drivers/docker/image.ts': 'one file',
   'drivers/registry.ts': 'the drivers there are',
