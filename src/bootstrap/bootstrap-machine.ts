@@ -32,6 +32,8 @@ export interface MachineJob {
   readonly signer: Signer;
   readonly seeds: Seeds;
   readonly dryRun: boolean;
+  /** The only steps that may act; null: all. */
+  readonly only: readonly string[] | null;
   readonly signal: AbortSignal;
   /** A step begins. */
   readonly onStep?: ((step: string) => void) | undefined;
@@ -51,6 +53,8 @@ export interface Bootstrapped {
   readonly agentKey: string | null;
   /** When the agent's certificate runs out, ISO 8601; null as above. */
   readonly certificateExpires: string | null;
+  /** The certificate that was signed now, PEM; null where the old one holds. */
+  readonly signed: string | null;
 }
 
 /** Milliseconds of silence after which a machine is given up: facts are quick, packages and the first start of an agent are not. */
@@ -74,9 +78,9 @@ export async function bootstrapMachine(job: MachineJob): Promise<Bootstrapped> {
     const place = placeOf(machine);
     settle = once(() => seeds.settle(place));
     const wanted = await job.wanted(facts);
-    const steps = STEPS.filter((step) => step.check(facts, wanted) !== null);
+    const steps = STEPS.filter((step) => (job.only?.includes(step.id) ?? true) && step.check(facts, wanted) !== null);
     const planned = steps.map((step) => ({ step: step.id, does: step.check(facts, wanted) as string }));
-    if (job.dryRun || steps.length === 0) return { planned, notes: [], ...describe(facts.certificate) };
+    if (job.dryRun || steps.length === 0) return { planned, notes: [], signed: null, ...describe(facts.certificate) };
     await conversation.send(renderShell('bootstrap/act.sh'));
     const sent = wanted.delivery === 'send' && steps.some(({ id }) => id === 'runtime');
     if (sent) {
@@ -86,7 +90,7 @@ export async function bootstrapMachine(job: MachineJob): Promise<Bootstrapped> {
     settle();
     const rest = sent ? steps.filter(({ id }) => id !== 'runtime') : steps;
     const certificate = await act(conversation, rest, facts, wanted, job);
-    return { planned, notes: certificate.notes, ...describe(certificate.pem ?? facts.certificate) };
+    return { planned, notes: certificate.notes, signed: certificate.pem, ...describe(certificate.pem ?? facts.certificate) };
   } finally {
     if (settle === null) seeds.settle(placeOf(machine));
     else settle();

@@ -37,6 +37,8 @@ export interface BootstrapOrder {
   readonly dryRun?: boolean | undefined;
   /** Sign new certificates although the old ones hold. */
   readonly renew?: boolean | undefined;
+  /** The ids of the only steps that may act. */
+  readonly only?: readonly string[] | undefined;
   readonly now?: (() => number) | undefined;
   readonly onProgress?: ((event: BootstrapProgress) => void) | undefined;
 }
@@ -60,7 +62,7 @@ async function one(machine: Machine, order: BootstrapOrder, seeds: Seeds, wanted
   const { signal, signer } = order;
   const onStep = (step: string): void => order.onProgress?.({ kind: 'step', machine: machine.name, step });
   return bootstrapMachine({
-    machine, signer, seeds, signal, onStep, dryRun: order.dryRun ?? false, wanted: (facts) => wanted(machine, facts),
+    machine, signer, seeds, signal, onStep, dryRun: order.dryRun ?? false, only: order.only ?? null, wanted: (facts) => wanted(machine, facts),
     open: async (command) => {
       onStep('connect');
       if (addressOf(machine) === null) throw new BeltError('unreachable', `${machine.name} has no address yet`, { machine: machine.name, next: 'belt status --wait active=1' });

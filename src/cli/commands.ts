@@ -64,6 +64,15 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     ],
   },
   {
+    title: 'Certificates',
+    entries: [
+      { path: 'certs ls', synopsis: '', summary: 'list certificates and when they run out', load: () => import('./commands/certs-ls.ts') },
+      { path: 'certs renew', synopsis: 'RANGE…', summary: 'give agents new certificates over SSH', load: () => import('./commands/certs-renew.ts') },
+      { path: 'certs rotate', synopsis: '', summary: 'replace the CA without a stop', load: () => import('./commands/certs-rotate.ts') },
+      { path: 'certs operator', synopsis: '[NAME]', summary: "make an operator's certificate, renew one's own, or revoke one", load: () => import('./commands/certs-operator.ts') },
+    ],
+  },
+  {
     title: 'Clusters',
     entries: [
       { path: 'cluster new', synopsis: 'NAME', summary: 'make a cluster and use it', load: () => import('./commands/cluster-new.ts') },

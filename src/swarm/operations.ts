@@ -39,6 +39,8 @@ export interface BootstrapChoice {
   readonly dryRun?: boolean;
   /** New certificates although the old ones hold. */
   readonly renew?: boolean;
+  /** The ids of the only steps that may act. */
+  readonly only?: readonly string[];
 }
 
 /** Puts agent and certificates on machines, and remembers whose keys they have. Outcomes in the machines' order. */

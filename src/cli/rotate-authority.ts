@@ -1,0 +1,87 @@
+/**
+ * The operator's half of replacing the CA. The new one is on disk before the cluster hears of it; the operator trusts both from then on, changes to a
+ * certificate of the new one when that signs, and drops the old one last. After a crash each part is found where it stands.
+ */
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { createAuthority, exportKey, loadAuthority, readPem, type Authority } from '../certs/authority.ts';
+import { factsOf, signedByOne, splitPem } from '../certs/identity.ts';
+import { isBeltError } from '../errors.ts';
+import { replaceFileSync } from '../inventory/atomic-file.ts';
+import type { ClusterFiles } from '../inventory/cluster.ts';
+import type { CallResult } from '../swarm-agent/api/calls.ts';
+import type { Report } from '../swarm/operations.ts';
+import type { Context } from './context.ts';
+import { CA_PASSPHRASE, issueOperator } from './new-cluster.ts';
+import { withSwarm } from './swarm-access.ts';
+
+type Status = CallResult<'ca.status'>;
+const LOOK_MS = 300;
+
+/** Rotates until every node has a certificate of the new CA, or `timeoutMs` is over: then what is still waited for comes back. */
+export async function rotateAuthority(ctx: Context, timeoutMs: number, report: Report): Promise<Status> {
+  return ctx.change(async ({ files, store }) => {
+    const next = nextAuthority(ctx, files, store.state.cluster.id);
+    trust(files, [...splitPem(readFileSync(files.caCertificate, 'utf8')), next.certificate]);
+    const ask = <T>(act: Parameters<typeof withSwarm<T>>[2]): Promise<T> => withSwarm(ctx, ctx.cluster(), act);
+    const deadline = performance.now() + timeoutMs;
+    let status = await asEither(ctx, files, next, () => ask((swarm) => swarm.cluster('ca.rotate', { certificate: next.certificate, key: exportKey(next) })));
+    while (status.phase !== 'none' && performance.now() < deadline) {
+      report({ done: status.renewed, total: status.total, note: status.phase === 'trust' ? 'making it known' : `waiting for ${status.waiting.slice(0, 3).join(', ')}` });
+      if (status.phase !== 'trust') changeOver(ctx, files, next);
+      await sleep(LOOK_MS, undefined, { signal: ctx.signal });
+      status = await asEither(ctx, files, next, () => ask((swarm) => swarm.cluster('ca.status', {})));
+    }
+    if (status.phase !== 'none') return status;
+    changeOver(ctx, files, next);
+    trust(files, [next.certificate]);
+    for (const file of nextFiles(files)) rmSync(file, { force: true });
+    return status;
+  });
+}
+
+/** The CA to come: the one a run before this has made, or a new one, its key on disk before its certificate. */
+function nextAuthority(ctx: Context, files: ClusterFiles, clusterId: string): Authority {
+  const passphrase = ctx.ports.env[CA_PASSPHRASE] || undefined;
+  const [certificate, key] = nextFiles(files);
+  if (existsSync(certificate) && existsSync(key)) return loadAuthority(readFileSync(certificate, 'utf8'), readFileSync(key, 'utf8'), passphrase);
+  const current = readPem(readFileSync(files.caCertificate, 'utf8'));
+  const generation = Number(/CN=belt CA (\d+)/.exec(current.subject)?.[1] ?? 1) + 1;
+  const next = createAuthority(clusterId, ctx.ports.now(), generation);
+  replaceFileSync(key, exportKey(next, passphrase));
+  replaceFileSync(certificate, next.certificate);
+  return next;
+}
+
+function nextFiles(files: ClusterFiles): [certificate: string, key: string] {
+  return [`${files.caCertificate}.next`, `${files.caKey}.next`];
+}
+
+/** The roots the operator's side trusts, the signing one first. */
+function trust(files: ClusterFiles, roots: readonly string[]): void {
+  const text = [...new Set(roots.map((root) => `${root.trim()}\n`))].join('');
+  if (readFileSync(files.caCertificate, 'utf8') !== text) replaceFileSync(files.caCertificate, text);
+}
+
+/** From now on the new CA signs here too, and the operator's own certificate is of it. */
+function changeOver(ctx: Context, files: ClusterFiles, next: Authority): void {
+  const own = readPem(readFileSync(files.operatorCertificate, 'utf8'));
+  const passphrase = ctx.ports.env[CA_PASSPHRASE] || undefined;
+  if (signedByOne(own, [next.certificate])) return;
+  trust(files, [next.certificate, ...splitPem(readFileSync(files.caCertificate, 'utf8'))]);
+  replaceFileSync(files.caKey, exportKey(next, passphrase));
+  issueOperator(files, next, factsOf(own).name, ctx.ports.now());
+}
+
+/** Asks with the certificate there is, and once more with one of the new CA: the old one may have been dropped between two looks. */
+async function asEither<T>(ctx: Context, files: ClusterFiles, next: Authority, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    const own = readPem(readFileSync(files.operatorCertificate, 'utf8'));
+    if (!isBeltError(error, 'certificate') || signedByOne(own, [next.certificate])) throw error;
+    changeOver(ctx, files, next);
+    return ask();
+  }
+}
