@@ -99,7 +99,7 @@ class DockerLine {
     const width = Math.max(...this.#machines.map(({ name }) => name.length));
     const outcomes = await runAll(this.#machines, async (machine, stop) => {
       await using connection = await this.#access.connect(machine, stop);
-      return this.#collect(connection, machine, token, `${machine.name.padEnd(width)}  `);
+      return await this.#collect(connection, machine, token, `${machine.name.padEnd(width)}  `);
     }, { limit: 50, signal, nameOf: ({ name }) => name });
     signal.throwIfAborted();
     const unreached = outcomes.filter((outcome) => !outcome.ok);
