@@ -2,17 +2,13 @@
  * The agent: one per machine, whatever its role. It owns the identity and the port, and moves between the roles: a machine knows only its operator, a
  * worker holds a session, a manager runs a Raft member. Everything from outside comes in as {@link AgentPorts}.
  */
-import type { X509Certificate } from 'node:crypto';
-import type { TLSSocket } from 'node:tls';
-
-import { signedByOne } from '../certs/identity.ts';
 import { BeltError, asBeltError, isBeltError } from '../errors.ts';
-import { authorize, type CallerIdentity } from './api/authorize.ts';
+import { authorize } from './api/authorize.ts';
 import { CALLS, type CallName } from './api/calls.ts';
 import { splitAddress } from './api/client.ts';
-import { RateLimiter, JOIN_RATE } from './api/limiter.ts';
+import { Door } from './api/door.ts';
 import { nodeHandlers } from './api/node-calls.ts';
-import { refuse, serveCalls, serveJoin, type CallContext, type Handlers, type ServeOptions, type Served } from './api/server.ts';
+import { refuse, type CallContext, type Handlers } from './api/server.ts';
 import type { Facts, ManagerAddress, Membership } from './api/shapes.ts';
 import { checked } from './api/wire.ts';
 import type { Assignment, EngineReport } from './engine/assign.ts';
@@ -30,7 +26,6 @@ import { Peers } from './session/peers.ts';
 import { WorkerSession } from './session/worker.ts';
 import { createSealer } from './store/sealer.ts';
 import { listen, type Listener } from './transport/listener.ts';
-import type { PeerIdentity } from './transport/identity.ts';
 
 export interface AgentPorts {
   readonly files: AgentFiles;
@@ -64,10 +59,7 @@ export class Agent {
   readonly renewer: Renewer;
   readonly attachment: EngineAttachment;
   readonly startedAt: number;
-  readonly #handlers: Handlers;
-  readonly #joins: RateLimiter;
-  readonly #served = new Set<Served>();
-  readonly #shown = new WeakMap<Served, X509Certificate>();
+  readonly #door: Door;
   readonly #stop = new AbortController();
   #listener: Listener | null = null;
   #playing: Playing = { role: 'machine' };
@@ -93,9 +85,8 @@ export class Agent {
     this.peers = new Peers({ clock, credentials: () => this.identity.credentials(), identify: this.identity.identify, onUnknownRoot: async (manager) => this.identity.trust(await fetchRoots(manager, this.identity.roots)) });
     this.renewer = new Renewer({ clock, random, log, identity: this.identity, peers: this.peers, managers: () => this.managers(), sign: (csr) => this.#signOwn(csr), onRole: () => void this.takeRole() });
     this.attachment = new EngineAttachment({ engine: ports.engine, identity: this.identity, clock, log, report: (report) => this.#reportEngine(report), ...(ports.enginePort === undefined ? {} : { port: ports.enginePort }) });
-    this.#joins = new RateLimiter(JOIN_RATE, clock.monotonic());
-    this.#handlers = this.#allHandlers();
-    this.identity.onChange((what) => (what === 'revoked' ? this.#cutRevoked() : this.#trustChanged()));
+    this.#door = new Door({ clock, log, identity: this.identity, handlers: this.#allHandlers(), effective: (caller) => this.manager?.effective(caller) ?? caller });
+    this.identity.onChange((what) => (what === 'revoked' ? this.#revocationsChanged() : this.#trustChanged()));
   }
 
   get playing(): Playing {
@@ -176,8 +167,8 @@ export class Agent {
       host, port, credentials: identity.credentials(), identify: identity.identify,
       handlers: {
         raft: (socket, peer) => (this.manager === null ? void socket.destroy() : this.manager.group.accept(socket, peer)),
-        call: (socket, peer) => this.#serve(socket, peer),
-        join: (socket) => this.#serveJoin(socket),
+        call: (socket, peer) => this.#door.admit(socket, peer),
+        join: (socket) => this.#door.admitJoiner(socket),
         refused: (address, error) => this.ports.log(`refused ${address}: ${error.message}`),
         explain: refuse,
       },
@@ -346,57 +337,14 @@ export class Agent {
     this.peers.renew(PACE.drainMs);
     this.manager?.group.renewed();
     this.session?.reconnect();
-    this.#cutUntrusted();
+    this.#door.review();
     this.renewer.look();
   }
 
-  #cutRevoked(): void {
-    const { revoked } = this.identity;
+  #revocationsChanged(): void {
     this.attachment.trustChanged();
-    this.manager?.group.cut(revoked);
-    for (const served of this.#served) {
-      if (served.serial !== null && revoked.has(served.serial)) served.end(new BeltError('certificate', `the certificate of ${served.caller.role} ${served.caller.name} is revoked`));
-    }
-  }
-
-  #serve(socket: TLSSocket, peer: PeerIdentity): void {
-    const certificate = socket.getPeerX509Certificate();
-    const notAfter = certificate?.validToDate.getTime() ?? 0;
-    const served = serveCalls(socket, { role: peer.role, name: peer.name }, peer.serial, notAfter, this.#serveOptions());
-    this.#keep(socket, served);
-    if (certificate !== undefined) this.#shown.set(served, certificate);
-  }
-
-  /** A root was dropped: whoever came with its certificate goes. */
-  #cutUntrusted(): void {
-    for (const served of this.#served) {
-      const certificate = this.#shown.get(served);
-      if (certificate !== undefined && !signedByOne(certificate, this.identity.roots)) served.end(new BeltError('certificate', `the certificate of ${served.caller.role} ${served.caller.name} is of a CA that was replaced`));
-    }
-  }
-
-  #serveJoin(socket: TLSSocket): void {
-    const wait = this.#joins.take(this.ports.clock.monotonic());
-    if (wait > 0) refuse(socket, new BeltError('refused', 'too many joins at once', { retryable: true, retryAfterMs: wait }));
-    else this.#keep(socket, serveJoin(socket, this.#serveOptions()));
-  }
-
-  #keep(socket: TLSSocket, served: Served): void {
-    this.#served.add(served);
-    socket.once('close', () => this.#served.delete(served));
-  }
-
-  #serveOptions(): ServeOptions {
-    return {
-      clock: this.ports.clock, handlers: this.#handlers,
-      recheck: (caller, serial) => this.#recheck(caller, serial),
-      onBug: (call, error) => this.ports.log(`bug in ${call}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
-    };
-  }
-
-  #recheck(caller: CallerIdentity, serial: string | null): CallerIdentity {
-    if (serial !== null && this.identity.revoked.has(serial)) throw new BeltError('certificate', `the certificate of ${caller.role} ${caller.name} is revoked`);
-    return this.manager?.effective(caller) ?? caller;
+    this.manager?.group.cut(this.identity.revoked);
+    this.#door.review();
   }
 
   /** Node plane here, cluster plane by the manager, each under its name in the table. */

@@ -93,6 +93,7 @@ interface MemberNetwork {
 /** The links to the other managers: dialed with the certificate in force, never used longer than either certificate lasts. */
 function network(options: GroupOptions, epoch: number, clock: Clock, random: Random): MemberNetwork {
   const dialed = new Set<TLSSocket>();
+  const said = new Map<string, string>();
   const accepted = new Map<TLSSocket, string>();
   let links: PeerLinks | null = null;
   const bound = (socket: TLSSocket, expires: number): void => {
@@ -104,7 +105,10 @@ function network(options: GroupOptions, epoch: number, clock: Clock, random: Ran
     const open = new PeerLinks({
       self: options.id, group: `${cluster}/${epoch}`, random, onMessages: receive,
       onLink: ({ id, address }, error) => {
-        options.log(error === null ? `raft: connected to ${id} (${address})` : `raft: ${error.message}`);
+        const line = error === null ? `raft: connected to ${id} (${address})` : `raft: ${error.message}`;
+        // A manager that is off is dialed every second: once said is enough.
+        if (said.get(id) !== line) options.log(line);
+        said.set(id, line);
       },
       dial: async ({ id, address }) => {
         let expires = 0;

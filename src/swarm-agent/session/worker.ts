@@ -30,8 +30,14 @@ export class WorkerSession {
   readonly #running: Promise<void>;
   #client: CallClient | null = null;
   #current: { readonly manager: string; readonly since: number } | null = null;
-  #next: ManagerAddress | null = null;
-  #failures = 0;
+  /** Managers of this round that were not tried yet. */
+  #toTry: ManagerAddress[] = [];
+  /** Rounds begun since the last session. */
+  #rounds = 0;
+  /** Whom the last leader named as the next when it said goodbye: tried first, but after the pause that spreads all workers. */
+  #preferred: ManagerAddress | null = null;
+  /** The round in which a named leader was tried. */
+  #followed = -1;
   #lastError: string | null = null;
   #reopen = false;
   #heard = 0;
@@ -69,7 +75,6 @@ export class WorkerSession {
     const { clock, random } = this.#options;
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      const hinted = this.#next !== null;
       try {
         await this.#once(this.#choose());
       } catch (error) {
@@ -77,28 +82,36 @@ export class WorkerSession {
         if (!signal.aborted) this.#options.onState(this.#lastError);
       }
       this.#current = null;
-      if (signal.aborted) return;
-      // A leader named by another manager is tried at once, but only once in a row.
-      if (this.#reopen || (this.#next !== null && !hinted)) this.#reopen = false;
-      else await pause(clock, backoffMs(this.#failures, this.#options.nodes(), random()), signal);
+      if (this.#reopen) this.#reopen = false;
+      // All known managers in turn, and whom they name as leader, before a pause that grows.
+      else if (this.#toTry.length === 0) await pause(clock, backoffMs(this.#rounds, this.#options.nodes(), random()), signal);
     }
   }
 
+  /** The next manager: those known, in an order of chance, one round after another. */
   #choose(): ManagerAddress {
     const { managers, random } = this.#options;
-    const hint = this.#next;
-    this.#next = null;
-    if (hint !== null) return hint;
-    const known = managers();
-    const chosen = known[Math.floor(random() * known.length)];
+    if (this.#toTry.length === 0) {
+      this.#rounds += 1;
+      this.#toTry = managers().map((manager) => ({ manager, at: random() })).sort((a, b) => a.at - b.at).map(({ manager }) => manager);
+      if (this.#preferred !== null) this.#toTry = [this.#preferred, ...this.#toTry.filter(({ id }) => id !== this.#preferred?.id)];
+      this.#preferred = null;
+    }
+    const chosen = this.#toTry.shift();
     if (chosen === undefined) throw new BeltError('unreachable', 'no manager is known');
     return chosen;
+  }
+
+  /** A manager named another as leader: that one is tried next, once a round. */
+  #follow(leader: ManagerAddress): void {
+    if (this.#followed === this.#rounds) return;
+    this.#followed = this.#rounds;
+    this.#toTry = [leader, ...this.#toTry.filter(({ id }) => id !== leader.id)];
   }
 
   /** One session from dial to end. */
   async #once(manager: ManagerAddress): Promise<void> {
     const { clock, peers, self } = this.#options;
-    this.#failures += 1;
     const client = await peers.dial(manager, this.#stop.signal);
     this.#client = client;
     const ended = new Promise<BeltError>((resolve) => client.onClose(resolve));
@@ -107,10 +120,11 @@ export class WorkerSession {
     try {
       const { leader } = await client.call('member.session', self(), { timeoutMs: 5000, onEvent: (body) => this.#take(body) });
       if (leader !== null && leader.id !== manager.id) {
-        this.#next = leader;
+        this.#follow(leader);
         return;
       }
-      this.#failures = 0;
+      this.#rounds = 0;
+      this.#toTry = [];
       this.#current = { manager: manager.id, since: clock.monotonic() };
       this.#options.onState(`session with ${manager.name}`);
       const stopBeating = this.#beat(client, id);
@@ -145,6 +159,6 @@ export class WorkerSession {
       this.#options.onMembership(event.output.membership);
       this.#client?.note(this.#session, { version: this.#options.self().membershipVersion });
     }
-    if (event.output.leader != null) this.#next = event.output.leader;
+    if (event.output.leader != null) this.#preferred = event.output.leader;
   }
 }
