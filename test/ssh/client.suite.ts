@@ -123,7 +123,6 @@ export function clientSuite(name: string, start: (authorizedKey: string) => Prom
     });
 
     test('two rounds of eight commands at once on one connection', async () => {
-      // OpenSSH's MaxSessions is 10.
       for (const from of [0, 10]) {
         const results = await Promise.all(Array.from({ length: 8 }, (_, index) => connection.exec(`echo ${from + index}`)));
         expect(results.map(({ stdout }) => stdout)).toEqual(Array.from({ length: 8 }, (_, index) => `${from + index}\n`));

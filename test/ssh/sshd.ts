@@ -43,6 +43,8 @@ export async function startSshd({ authorizedKeys, hostKeyTypes = ['ed25519'], ad
     'PasswordAuthentication no',
     'PermitRootLogin prohibit-password',
     'MaxStartups 500',
+    // The default of 10 also counts sessions whose command is just being ended.
+    'MaxSessions 50',
     ...extra,
   ];
   writeFileSync(join(folder, 'sshd_config'), `${config.join('\n')}\n`);
