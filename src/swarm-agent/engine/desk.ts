@@ -105,7 +105,12 @@ export class EngineDesk {
     const node = group.state.tables.nodes.get(id);
     if (node?.dockerId == null || group.state.tables.swarm === null) return;
     for (let asked = false; ; asked = true) {
-      const list = await engine.nodes(this.#within(CALL_MS, options.signal));
+      const list = await engine.nodes(this.#within(CALL_MS, options.signal)).catch((error: unknown) => {
+        if (options.force) return null;
+        throw error;
+      });
+      // Docker has no quorum to step down from: forced, the reconciler finishes it when there is one.
+      if (list === null) return;
       const target = list.find((other) => other.id === node.dockerId);
       if (target === undefined || target.reachability === null) return;
       if (!asked) {
