@@ -47,7 +47,7 @@ export interface AgentPorts {
 }
 
 /** Milliseconds. `enterMs`: between a new manager's requests to be taken in; `lostMs`: how long a manager is without a leader before it asks others whether it still is one. */
-const PACE = { enterMs: 75, lostMs: 5000, drainMs: 5000 } as const;
+const PACE = { enterMs: 75, lostMs: 1500, drainMs: 5000 } as const;
 
 /** The role being played. */
 type Playing = { readonly role: 'machine' } | { readonly role: 'worker'; readonly session: WorkerSession } | { readonly role: 'manager'; readonly manager: Manager };
@@ -314,7 +314,7 @@ export class Agent {
   async #checkWanted(manager: Manager): Promise<void> {
     const wanted = await this.peers.any(this.managers(), 'member.membership', {}, { timeoutMs: 2000 });
     if (wanted.epoch > manager.group.epoch) throw new BeltError('failed', 'the managers went on without this one after a rebuild', { next: 'belt swarm rebuild again, or leave and join' });
-    if (wanted.role === 'worker' && !wanted.managers.some(({ id }) => id === manager.group.id)) await this.renewer.renew();
+    if (wanted.role === 'worker' && !wanted.managers.some(({ id }) => id === manager.group.id)) await this.renewer.renew({ byOthers: true });
   }
 
   /** News of the cluster. */

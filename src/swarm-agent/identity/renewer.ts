@@ -60,9 +60,9 @@ export class Renewer {
     this.#cancel = clock.after(wait, () => void this.#try());
   }
 
-  /** Renews now. Rejects with the reason where no manager does it. A machine certificate is renewed by the operator alone. */
-  renew(): Promise<void> {
-    this.#underWay ??= this.#renew().finally(() => (this.#underWay = null));
+  /** Renews now. Rejects with the reason where no manager does it. A machine certificate is renewed by the operator alone. `byOthers`: also where this manager could sign by what it knows. */
+  renew({ byOthers = false }: { readonly byOthers?: boolean } = {}): Promise<void> {
+    this.#underWay ??= this.#renew(byOthers).finally(() => (this.#underWay = null));
     return this.#underWay;
   }
 
@@ -79,14 +79,14 @@ export class Renewer {
     }
   }
 
-  async #renew(): Promise<void> {
+  async #renew(byOthers: boolean): Promise<void> {
     const { identity, log, managers, onRole, peers, random, sign } = this.#options;
     const { role } = identity;
     if (role === 'machine') throw new BeltError('refused', 'a machine certificate is renewed by the operator', { machine: identity.config.machine, next: `belt certs renew ${identity.config.machine}` });
     const csr = makeCsr(identity.key, identity.certificate.name);
     // Not always the same manager first: a thousand nodes made together come at about the same time.
     const others = managers().toSorted(() => random() - 0.5);
-    const { certificate, membership } = sign(csr) ?? (await peers.any(others, 'member.renew', { csr }, { timeoutMs: 5000 }));
+    const { certificate, membership } = (byOthers ? null : sign(csr)) ?? (await peers.any(others, 'member.renew', { csr }, { timeoutMs: 5000 }));
     identity.become(certificate, membership);
     this.problem = null;
     this.#failures = 0;
