@@ -355,7 +355,7 @@ export class Agent {
     for (const name of Object.keys(CALLS) as CallName[]) table[name] ??= cluster(name);
     table['forward'] = (params: Parameters<Handlers['forward']>[0], context: CallContext) => {
       const name = authorize(params.call, params.caller, CALLS[params.call as CallName]?.plane === 'join' ? 'join' : 'call');
-      return this.#manages().forwarded(params, context, name, checked(CALLS[name].params, params.params, name));
+      return this.#manages().forwarded(name, checked(CALLS[name].params, params.params, name), params, context);
     };
     return table as unknown as Handlers;
   }

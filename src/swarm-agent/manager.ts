@@ -129,9 +129,8 @@ export class Manager {
   }
 
   /** Answers what another manager passed on. */
-  forwarded({ call, params, request, caller }: CheckedParams<'forward'>, context: CallContext, name: CallName, checkedParams: unknown): Promise<unknown> {
-    void call, void params;
-    return answerForwarded(this.#routing(), this.#local, name, checkedParams, { ...context, caller, request });
+  forwarded(name: CallName, params: unknown, { request, caller }: CheckedParams<'forward'>, context: CallContext): Promise<unknown> {
+    return answerForwarded(this.#routing(), this.#local, name, params, { ...context, caller, request });
   }
 
   trustedRoots(): TrustedRoots {
