@@ -5,8 +5,9 @@ import { userInfo } from 'node:os';
 
 import { createAuthority, exportKey, loadAuthority, readPem, signKey, type Authority } from '../certs/authority.ts';
 import { newKey } from '../certs/csr.ts';
+import { BeltError } from '../errors.ts';
 import { replaceFileSync } from '../inventory/atomic-file.ts';
-import { type ClusterFiles, clusterFiles, createCluster, viewCluster } from '../inventory/cluster.ts';
+import { type ClusterFiles, clusterFiles, createCluster } from '../inventory/cluster.ts';
 import type { Home } from '../inventory/home.ts';
 import { generateSshKeyPair } from '../ssh/key-pair.ts';
 
@@ -18,12 +19,17 @@ interface World {
 /** The variable with the passphrase of the CA's key; without it the key is in a 0600 file as it is. */
 export const CA_PASSPHRASE = 'BELT_CA_PASSPHRASE';
 
-/** Makes the cluster and its CA. Throws `usage` for a name that is none or taken, `locked`, `disk`. */
-export async function newCluster(home: Home, name: string, command: string, world: World): Promise<void> {
+/** Makes the cluster and its CA; `settle` does what belongs to it besides. The state comes last: until then it does not exist, and the same command makes it. Throws `usage` for a name that is none or taken, `locked`, `disk`. */
+export async function newCluster(home: Home, name: string, command: string, world: World, settle: () => void = () => undefined): Promise<void> {
   const files = clusterFiles(home, name);
   const id = existsSync(files.caCertificate) ? readPem(readFileSync(files.caCertificate, 'utf8')).subject.match(/^O=([0-9a-f]{32})$/m)?.[1] : undefined;
-  createCluster(home, name, { id: id ?? randomBytes(16).toString('hex'), sshKey: generateSshKeyPair(`belt-${name}`) }, command, world.now());
-  ensureAuthority(files, viewCluster(home, name).cluster.id, world);
+  const clusterId = id ?? randomBytes(16).toString('hex');
+  const prepare = (): void => {
+    ensureAuthority(files, clusterId, world);
+    settle();
+  };
+  const birth = { id: clusterId, sshKey: generateSshKeyPair(`belt-${name}`), prepare };
+  createCluster(home, name, birth, command, world.now());
 }
 
 /** The CA and an operator's certificate where they are missing, as after a `cluster new` that died half-way. Safe to repeat. */
@@ -32,6 +38,9 @@ export function ensureAuthority(files: ClusterFiles, clusterId: string, world: W
   let authority: Authority;
   if (existsSync(files.caCertificate) && existsSync(files.caKey)) {
     authority = loadAuthority(readFileSync(files.caCertificate, 'utf8'), readFileSync(files.caKey, 'utf8'), passphrase);
+  } else if (existsSync(files.caCertificate)) {
+    // The key is written before the certificate, so this is no attempt that died: a new CA would lock everybody out.
+    throw new BeltError('certificate', `${files.caKey} is missing`, { next: 'put the key back from where the cluster was made; only the holder of the CA key can do this' });
   } else {
     authority = createAuthority(clusterId, world.now());
     replaceFileSync(files.caKey, exportKey(authority, passphrase));

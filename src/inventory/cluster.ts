@@ -74,6 +74,8 @@ export interface ClusterBirth {
   /** 32 hex digits. Of an old cluster where its state was lost and its CA was not: the machines carry it as a tag. */
   readonly id: string;
   readonly sshKey: { readonly privateKey: string; readonly publicKey: string };
+  /** Makes what else there is once, such as the CA. Safe to repeat. */
+  readonly prepare: (files: ClusterFiles) => void;
 }
 
 /** Makes a cluster: folder and SSH key (one that is there is kept), state last, so that a folder without state is an attempt that died and is simply finished. Throws `usage` for a name that is none or taken. */
@@ -88,6 +90,7 @@ export function createCluster(home: Home, name: string, birth: ClusterBirth, com
       replaceFileSync(files.sshKey, birth.sshKey.privateKey);
       replaceFileSync(files.sshPublicKey, `${birth.sshKey.publicKey}\n`);
     }
+    birth.prepare(files);
     replaceFileSync(files.state, encodeState(emptyState(name, birth.id, new Date(nowMs).toISOString())));
   } catch (error) {
     throw asBeltError(error, 'disk', { next: `make ${home.folder} writable` });

@@ -161,7 +161,8 @@ describe('clusters', () => {
   it('are made, listed, chosen, configured and removed', async () => {
     using on = stage();
     expect((await on.belt('cluster', 'new', '--driver', 'local', 'swarm2k', '--define', 'region=sgp1')).exit).toBe(0);
-    expect((await on.belt('cluster', 'new', 'swarm2k')).exit).toBe(2);
+    expect(await on.belt('cluster', 'new', 'swarm2k')).toMatchObject({ exit: 0, stdout: 'swarm2k: there already, left alone, and current\n' });
+    expect((await on.belt('cluster', 'new', 'swarm2k', '--define', 'region=nyc3')).exit).toBe(2);
     expect((await on.belt('cluster', 'new', 'other')).exit).toBe(0);
     expect((await on.belt('use', 'swarm2k')).exit).toBe(0);
     await on.belt('cluster', 'update', 'region=nyc3', 'ssh_user=debian');
