@@ -36,6 +36,17 @@ export const DRIVERS: Readonly<Record<string, Registered>> = {
     },
     create: async (options) => (await import('./ec2/driver.ts')).createDriver(options),
   },
+  azure: {
+    block: async () => {
+      const { AzureOptions, ENVIRONMENT } = await import('./azure/options.ts');
+      return block('azure', AzureOptions, ENVIRONMENT);
+    },
+    create: async (options) => (await import('./azure/driver.ts')).createDriver(options),
+  },
+  generic: {
+    block: async () => block('generic', (await import('./generic/options.ts')).GenericOptions),
+    create: async (options) => (await import('./generic/driver.ts')).createDriver(options),
+  },
 };
 
 /** The blocks of all drivers, in the order of the table: small schemas, no SDK. */

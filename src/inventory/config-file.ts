@@ -33,6 +33,7 @@ export function problemLines(problems: readonly ConfigProblem[]): string[] {
 /** What a schema says is wrong, as one of belt's sentences. */
 export function complaint(issue: { readonly message: string }): string {
   const [, expected, received] = /^Invalid [^:]+: Expected (.+) but received (.+)$/.exec(issue.message) ?? [];
+  if (expected === 'never') return 'there is no such key';
   return expected === undefined ? issue.message : `must be ${expected.replace(/^\((.*) \| undefined\)$/, '$1')}, not ${received}`;
 }
 
@@ -63,7 +64,7 @@ export function readConfigFile(file: ConfigFile, top: Schemas, blocks: Readonly<
   const check = (schema: v.GenericSchema, block: string | null, key: string, value: unknown, place: string): void => {
     const result = v.safeParse(schema, value);
     if (result.success) values.push({ block, key, value: result.output, place });
-    else problems.push(...result.issues.map((issue) => ({ place, message: `${block === null ? '' : `${block}.`}${key}: ${complaint(issue)}` })));
+    else problems.push(...result.issues.map((issue) => ({ place, message: `${[block, key, v.getDotPath(issue)].filter((part) => part !== null).join('.')}: ${complaint(issue)}` })));
   };
   visit(document.contents, null, top);
   return { values, problems };
