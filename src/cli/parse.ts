@@ -25,6 +25,7 @@ function configured(entry: CommandEntry, command: Command) {
     })
     .epilogue((command.examples ?? []).join('\n'))
     .version(false)
+    .detectLocale(false)
     .help(false)
     .exitProcess(false)
     .showHelpOnFail(false)
