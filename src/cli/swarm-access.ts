@@ -13,6 +13,7 @@ import { AgentBook } from '../swarm/agent-book.ts';
 import { MachineConnections } from '../swarm/machine-connections.ts';
 import type { Hands } from '../swarm/operations.ts';
 import { Swarm } from '../swarm/swarm.ts';
+import { certificateLifetime } from './certificate-lifetime.ts';
 import type { ClusterView, Context } from './context.ts';
 import { CA_PASSPHRASE, ensureAuthority } from './new-cluster.ts';
 
@@ -36,7 +37,9 @@ export async function withSwarm<T>(ctx: Context, cluster: ClusterView, act: (swa
 
 /** Runs `act` with the cluster locked and everything an operation works with. `default` is made when nobody has. */
 export async function withHands<T>(ctx: Context, act: (hands: Hands, open: OpenCluster) => Promise<T>): Promise<T> {
-  const limit = Number((await ctx.settings()).top.concurrency?.value ?? CONCURRENCY);
+  const { top } = await ctx.settings();
+  const limit = Number(top.concurrency?.value ?? CONCURRENCY);
+  const certificateLifetimeMs = certificateLifetime(top.certificate_lifetime?.value, ctx.ports.env);
   const wish = await engineWish(ctx);
   return ctx.change(async (open) => {
     const { files, store, tag } = open;
@@ -50,7 +53,7 @@ export async function withHands<T>(ctx: Context, act: (hands: Hands, open: OpenC
       pin: (name, key) => store.change((state) => void (state.hostKeys[name] = key)),
     });
     try {
-      return await act({ swarm, connections, cluster: { id, name: tag.cluster }, authority, roots, engineOf: (machine) => engineOf(machine, wish), now: ctx.ports.now, signal: ctx.signal, limit }, open);
+      return await act({ swarm, connections, cluster: { id, name: tag.cluster, certificateLifetimeMs }, authority, roots, engineOf: (machine) => engineOf(machine, wish), now: ctx.ports.now, signal: ctx.signal, limit }, open);
     } finally {
       swarm.close();
     }

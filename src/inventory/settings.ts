@@ -10,6 +10,19 @@ import { complaint, type ConfigFile, type ConfigProblem, problemLines, readConfi
 const Name = v.pipe(v.string(), v.minLength(1, 'must not be empty'));
 const Region = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*(\/[A-Za-z0-9-]+)?(,[A-Za-z0-9][A-Za-z0-9_.-]*(\/[A-Za-z0-9-]+)?)*$/, 'must be regions such as sgp1 or sgp1,nyc3'));
 
+const HOUR_MS = 3_600_000;
+
+/** `12h`, `30d` → ms; NaN for anything else. */
+export function lifetimeMs(text: string): number {
+  const [, count, unit] = /^(\d{1,4})([hd])$/.exec(text) ?? [];
+  return Number(count ?? Number.NaN) * (unit === 'd' ? 24 * HOUR_MS : HOUR_MS);
+}
+
+function withinLifetimes(text: string): boolean {
+  const ms = lifetimeMs(text);
+  return ms >= HOUR_MS && ms <= 90 * 24 * HOUR_MS;
+}
+
 /** Keys outside the drivers' blocks. `region`, `image`, `ssh_user` and `ssh_key_fingerprint` apply to the driver unless its block says otherwise. */
 export const TOP_LEVEL = {
   driver: Name,
@@ -27,6 +40,8 @@ export const TOP_LEVEL = {
   engine_version: v.pipe(v.string(), v.regex(/^[A-Za-z0-9.+:~-]{1,64}$/, 'must be a version such as 20.10.24+dfsg1-1')),
   /** A script that installs Docker Engine instead of the machine's package manager. */
   engine_install_url: v.pipe(v.string(), v.regex(/^https?:\/\/[^\s'"]+$/, 'must be an http or https URL')),
+  /** How long the certificates of nodes live; they are renewed at half of it. Bootstrap tells the managers, which sign. */
+  certificate_lifetime: v.pipe(v.string(), v.check((text) => withinLifetimes(text), 'must be 1h to 90d, such as 12h or 30d')),
 } as const;
 export type TopLevelKey = keyof typeof TOP_LEVEL;
 

@@ -119,16 +119,10 @@ async function run(files: AgentFiles, root: string): Promise<void> {
   agent = await Agent.start({
     files, clock: systemClock, random: Math.random, log: (line) => log.add(line), logTail: (lines) => log.tail(lines),
     engine: engineOf(root, files.config().machine), startGroup: groupStarter(systemClock, Math.random), reformGroup,
-    version: version(), machineFacts, lifetimeMs: lifetime(),
+    version: version(), machineFacts, lifetimeMs: files.config().certificateLifetimeMs ?? LIFETIME_MS.worker,
   });
   log.add(`belt-agent ${version()} of ${agent.identity.config.machine} on port ${agent.port}`);
   tellBootstrap(files, 'ready');
-}
-
-/** `BELT_CERT_LIFETIME`: seconds, for drills; certificates of nodes live 30 days. */
-function lifetime(): number {
-  const seconds = Number(process.env['BELT_CERT_LIFETIME'] ?? Number.NaN);
-  return Number.isFinite(seconds) && seconds >= 2 ? seconds * 1000 : LIFETIME_MS.worker;
 }
 
 async function main(): Promise<void> {

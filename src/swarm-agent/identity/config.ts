@@ -23,6 +23,8 @@ export const AgentConfig = v.object({
   size: v.nullable(text),
   publicIpv4: v.nullable(text),
   privateIpv4: v.nullable(text),
+  /** How long certificates live that this agent signs as a manager, ms; not there: 30 days. Seconds only in drills. */
+  certificateLifetimeMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(2_000), v.maxValue(90 * 86_400_000))),
 });
 export type AgentConfig = v.InferOutput<typeof AgentConfig>;
 
