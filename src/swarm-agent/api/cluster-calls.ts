@@ -125,7 +125,7 @@ export class ClusterCalls {
 
   async #roleChange(node: NodeRecord, role: 'manager' | 'worker', kind: string, { request, actor }: Write): Promise<void> {
     const changes: Change[] = [
-      { type: 'node.role', node: node.id, role, ifRevision: node.revision },
+      { type: 'node.role', node: node.id, role },
       { type: 'operation.intend', operation: request, kind, subject: node.id, detail: JSON.stringify({ actor }) },
     ];
     await this.#options.group.write(request, { type: 'all', changes });

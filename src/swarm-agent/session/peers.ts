@@ -62,20 +62,20 @@ export class Peers {
   }
 
   /** A connection of one's own, for a session. */
-  async dial(manager: ManagerAddress, signal?: AbortSignal): Promise<CallClient> {
+  async dial(manager: ManagerAddress, signal?: AbortSignal, timeoutMs: number = DIAL_MS): Promise<CallClient> {
     try {
-      return await this.#dial(manager, signal);
+      return await this.#dial(manager, timeoutMs, signal);
     } catch (error) {
       if (!isBeltError(error, 'certificate') || !UNKNOWN_ROOT.test(error.message)) throw error;
       await this.#options.onUnknownRoot(manager);
-      return this.#dial(manager, signal);
+      return this.#dial(manager, timeoutMs, signal);
     }
   }
 
-  #dial(manager: ManagerAddress, signal?: AbortSignal): Promise<CallClient> {
+  #dial(manager: ManagerAddress, timeoutMs: number, signal?: AbortSignal): Promise<CallClient> {
     const { key, cert, ca } = this.#options.credentials();
     const verify = (socket: TLSSocket): void => this.#verify(socket, manager);
-    return dial({ address: manager.address, machine: manager.name, protocol: 'belt/1', identity: { key, cert }, roots: ca, timeoutMs: DIAL_MS, verify, signal });
+    return dial({ address: manager.address, machine: manager.name, protocol: 'belt/1', identity: { key, cert }, roots: ca, timeoutMs, verify, signal });
   }
 
   /** Forgets all connections: after a new certificate or new roots. What is under way on them ends first, within `graceMs`. */

@@ -9,6 +9,9 @@ import { backoffMs } from './backoff.ts';
 import { LIVENESS } from './liveness.ts';
 import type { Peers } from './peers.ts';
 
+/** A leader to whom thousands come at once takes seconds to shake all hands; giving up sooner would only make more of them. */
+const DIAL_MS = 8000;
+
 const Event = v.object({ membership: v.optional(Membership), leader: v.optional(v.nullable(ManagerAddress)) });
 
 export interface WorkerSessionOptions {
@@ -112,7 +115,7 @@ export class WorkerSession {
   /** One session from dial to end. */
   async #once(manager: ManagerAddress): Promise<void> {
     const { clock, peers, self } = this.#options;
-    const client = await peers.dial(manager, this.#stop.signal);
+    const client = await peers.dial(manager, this.#stop.signal, DIAL_MS);
     this.#client = client;
     const ended = new Promise<BeltError>((resolve) => client.onClose(resolve));
     const id = client.nextId;
