@@ -165,7 +165,7 @@ describe('wrong configurations', () => {
     ['region: "a b"\n', {}, ['create', '512mb', 'node1'], 2, 'belt: .belt.yml:1: region: must be regions such as sgp1 or sgp1,nyc3\nnext: correct it; .belt.yml.example shows every key'],
     ['ec2:\n  region: mars\n', {}, ['cluster', 'config'], 2, 'belt: .belt.yml:2: ec2.region: must be a region such as eu-west-1\nnext: correct it; .belt.yml.example shows every key'],
     ['digitalocean:\n  tokn: x\n', {}, ['cluster', 'config'], 2, 'belt: .belt.yml:2: digitalocean.tokn: there is no such key; did you mean token?\nnext: correct it; .belt.yml.example shows every key'],
-    ['ssh_keys: [nonsense]\n', {}, ['cluster', 'config'], 2, 'belt: .belt.yml:1: ssh_keys: must be an OpenSSH public key line\nnext: correct it; .belt.yml.example shows every key'],
+    ['ssh_keys: [nonsense]\n', {}, ['cluster', 'config'], 2, 'belt: .belt.yml:1: ssh_keys.0: must be an OpenSSH public key line\nnext: correct it; .belt.yml.example shows every key'],
   ])('%j and %j: belt %j', async (file, env, words, exit, stderr) => {
     using on = stage();
     if (file !== '') writeFileSync(path.join(on.folder, '.belt.yml'), file);
