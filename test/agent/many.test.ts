@@ -11,7 +11,7 @@ beforeEach(() => {
 });
 afterEach(() => harness.close());
 
-test(`${WORKERS} workers join at once, one dies and is seen to within 10 s, and all find the next leader`, { timeout: 60_000 }, async () => {
+test(`${WORKERS} workers join in bulk, one dies and is seen to within 10 s, and all find the next leader`, { timeout: 60_000 }, async () => {
   const { managers, workers } = await harness.cluster(3, WORKERS);
   const [mg0] = managers;
   const ready = async (via = mg0!) => (await harness.nodes(via)).filter(({ role, status }) => role === 'worker' && status === 'ready').length;

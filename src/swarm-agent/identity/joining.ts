@@ -11,6 +11,8 @@ import type { Joined, JoinRequest } from '../api/shapes.ts';
 
 /** Certificates of a chain that are looked at: leaf and two roots are what an agent shows. */
 const CHAIN_MAX = 8;
+/** How long a manager may take to shake hands, ms: in a bulk join many come at once. */
+const DIAL_MS = 10_000;
 
 export interface JoinOptions {
   /** `host:port` of managers, tried in turn while they are unreachable or busy. */
@@ -27,7 +29,7 @@ export async function askToJoin({ managers, request, timeoutMs }: JoinOptions): 
   for (const address of managers) {
     try {
       const client = await dial({
-        address, machine: address, protocol: 'belt-join/1', identity: null, roots: [], timeoutMs: Math.min(timeoutMs, 5000),
+        address, machine: address, protocol: 'belt-join/1', identity: null, roots: [], timeoutMs: Math.min(timeoutMs, DIAL_MS),
         verify: (socket) => verifyManager(socket, address, digest, request.name),
       });
       try {
