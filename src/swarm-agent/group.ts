@@ -70,6 +70,7 @@ function start(options: GroupOptions, clock: Clock, random: Random): RunningGrou
     status: () => member.status(),
     disk: () => member.disk(),
     write: (id, change) => member.write(id, change),
+    hash: () => member.hash(),
     read: () => member.read(),
     change: (change) => member.change(change),
     transfer: (target) => member.transfer(target),

@@ -39,7 +39,11 @@ const oneNode = v.object({ node: NodeRef });
 /** The table. `keys` and `forward` carry secrets or another caller's name, so that only managers may use them. */
 export const CALLS = {
   'node.facts': { plane: 'node', roles: ['operator', 'manager'], write: false, params: nothing, result: Facts, does: 'what the machine and its agent are' },
-  'node.health': { plane: 'node', roles: ['operator', 'manager'], write: false, params: nothing, result: Health, does: 'how the agent is, with its own view of Raft' },
+  /** `state`: with the hash of a manager's state, for drills that compare managers; it holds the manager up, so never on a timer. */
+  'node.health': {
+    plane: 'node', roles: ['operator', 'manager'], write: false, params: v.object({ state: v.optional(v.boolean(), false) }), result: Health,
+    does: 'how the agent is, with its own view of Raft',
+  },
   'node.metrics': { plane: 'node', roles: ['operator'], write: false, params: nothing, result: v.object({ text: v.string() }), does: 'metrics in the Prometheus text format' },
   'node.logs': {
     plane: 'node', roles: ['operator'], write: false,

@@ -16,6 +16,8 @@ export interface Group {
    * `bad_request`), with `no_quorum` where nothing was appended (this member does not lead), with `outcome_unknown` where leadership was lost in between.
    */
   write(id: string, change: Change): Promise<Revision>;
+  /** The hash of {@link state}, for comparing managers. Holds the process up for tens of milliseconds with thousands of nodes. */
+  hash(): { readonly index: number; readonly hash: string };
   /** Resolves when {@link state} holds every write acknowledged before the call. Rejects with `no_quorum` where this member does not lead (any more). */
   read(): Promise<void>;
   /** Changes Raft's membership by one member. Rejects with `refused` (retryable where it is only too early) or as `write`. */

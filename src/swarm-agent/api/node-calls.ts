@@ -14,7 +14,7 @@ import type { Facts, Health, LastKnown } from './shapes.ts';
 export function nodeHandlers(agent: Agent): Partial<Handlers> {
   return {
     'node.facts': () => factsOf(agent),
-    'node.health': () => Promise.resolve(healthOf(agent)),
+    'node.health': ({ state }) => Promise.resolve({ ...healthOf(agent), state: state ? (agent.manager?.group.hash() ?? null) : null }),
     'node.metrics': () => Promise.resolve({ text: metricsText(agent) }),
     'node.logs': ({ lines }) => Promise.resolve({ lines: agent.ports.logTail(lines) }),
     'node.cluster': () => Promise.resolve(lastKnown(agent)),
@@ -68,7 +68,7 @@ async function factsOf(agent: Agent): Promise<Facts> {
   };
 }
 
-function healthOf(agent: Agent): Health {
+function healthOf(agent: Agent): Omit<Health, 'state'> {
   const { identity, manager, session, renewer } = agent;
   const current = session?.current() ?? null;
   const problems = [agent.trouble, renewer.problem, session?.problem() ?? null, ...agent.attachment.problems()].filter((problem): problem is string => problem !== null);

@@ -125,6 +125,8 @@ export const Health = v.object({
   /** Worker: the manager it holds a session to, null while it has none. */
   session: v.nullable(v.object({ manager: Id, sinceMs: count })),
   certificateExpires: time,
+  /** Manager, where it was asked for: the hash of its state and the Raft index it is of. */
+  state: v.optional(v.nullable(v.object({ index: count, hash: shortText })), null),
   /** What is wrong, one sentence each; empty when all is well. */
   problems: v.array(v.string()),
 });
