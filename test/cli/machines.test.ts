@@ -67,6 +67,14 @@ describe('create', () => {
     expect(on.cloud.names()).toEqual(['node1']);
   });
 
+  it('5,000 are one order, and one list before and after', async () => {
+    using on = stage();
+    on.cloud.bootsSlowly = true;
+    expect((await on.belt('create', '512mb', 'node[1:5000]', '--json')).exit).toBe(0);
+    expect(on.cloud.calls).toEqual(['list', 'create 5000', 'list', 'list']);
+    expect(JSON.parse(readFileSync(path.join(on.folder, '.belt/default/state.json'), 'utf8')).body).toMatchObject({ orders: {}, machines: { node5000: { status: 'active' } } });
+  });
+
   it('--dry-run prints the plan and makes nothing', async () => {
     using on = stage();
     const result = await on.belt('create', '8192MB', 'mg[0:4]', '--region', 'a,b,c', '--topology', '5/3', '--dry-run', '--json');
