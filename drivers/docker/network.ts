@@ -6,6 +6,7 @@ import type { ClusterTag } from '../../src/provision/driver.ts';
 import { formatSubnet, freeSubnets, parseSubnet, type Subnet } from './addresses.ts';
 import { hasStatus, sentence } from './engine-errors.ts';
 import { clusterFilter, LABEL } from './machine.ts';
+import { healAll } from './partition.ts';
 
 /** 4,096 addresses: fifteen slices of a region each. A bridge carries 1,023 machines in any case. */
 const CLUSTER_BITS = 20;
@@ -54,11 +55,12 @@ export async function ensureNetwork(docker: Docker, cluster: ClusterTag, pool: s
   });
 }
 
-/** Removes the networks of `clusterIds` that no machine, running or not, belongs to any more. */
+/** Removes the networks of `clusterIds` that no machine, running or not, belongs to any more, and what partitions left on them. */
 export async function removeEmptyNetworks(docker: Docker, clusterIds: ReadonlySet<string>): Promise<void> {
   for (const clusterId of clusterIds) {
     const filters = { label: [`${LABEL.clusterId}=${clusterId}`] };
     if ((await docker.listContainers({ all: true, limit: 1, filters })).length > 0) continue;
+    await healAll(docker, clusterId);
     for (const info of await docker.listNetworks({ filters })) {
       await docker.getNetwork(info.Id).remove().catch((error: unknown) => {
         if (!hasStatus(error, 404) && !/active endpoints/.test(sentence(error))) throw error;

@@ -9,7 +9,7 @@ import type Docker from 'dockerode';
 import { BeltError } from '../../src/errors.ts';
 import type { ClusterTag } from '../../src/provision/driver.ts';
 import { slicesOf } from './addresses.ts';
-import { sentence } from './engine-errors.ts';
+import { hasStatus } from './engine-errors.ts';
 import { clusterFilter, placeOf } from './machine.ts';
 
 /** Shell that brings the rules of one slice to the wanted state, however often it runs. Pure. */
@@ -35,21 +35,39 @@ async function inHostNetwork(docker: Docker, image: string, script: string): Pro
   }
 }
 
+/** A cut leaves a container that never runs, so that whoever removes the cluster knows which rules to take away. */
+const MARK = { cluster: 'belt.cut-cluster', slices: 'belt.cut-slices' } as const;
+
+function markName(cluster: ClusterTag, region: string): string {
+  return `belt-${cluster.clusterId.slice(0, 8)}-cut-${region}`;
+}
+
+async function removeMark(docker: Docker, name: string): Promise<void> {
+  await docker.getContainer(name).remove({ force: true, v: true }).catch((error: unknown) => {
+    if (!hasStatus(error, 404)) throw error;
+  });
+}
+
 /** Cuts every machine of the region off from the cluster's other regions (`cut`), or brings them back. Safe to repeat. */
 export async function partition(docker: Docker, cluster: ClusterTag, region: string, cut: boolean): Promise<void> {
   const containers = await docker.listContainers({ all: true, filters: clusterFilter(cluster) });
   const slices = slicesOf(region, containers.map((container) => placeOf(container.Labels)));
   const image = containers[0]?.Image;
   if (slices.length === 0 || image === undefined) throw new BeltError('driver', `no machine of cluster '${cluster.cluster}' stands in region '${region}'`);
+  const name = markName(cluster, region);
+  if (cut) {
+    await removeMark(docker, name);
+    await docker.createContainer({ name, Image: image, Cmd: ['true'], Labels: { [MARK.cluster]: cluster.clusterId, [MARK.slices]: slices.join(',') } });
+  }
   await inHostNetwork(docker, image, slices.map((slice) => partitionScript(slice, cut)).join(' && '));
+  if (!cut) await removeMark(docker, name);
 }
 
-/** Removes what a partition may have left for these slices. A failure is no reason to keep machines: it is reported and survived. */
-export async function healSlices(docker: Docker, image: string, slices: readonly string[]): Promise<string | null> {
-  try {
-    await inHostNetwork(docker, image, slices.map((slice) => partitionScript(slice, false)).join(' && '));
-    return null;
-  } catch (error) {
-    return sentence(error);
+/** Takes away every rule that a partition of the cluster has left: the next cluster in the same addresses must not find them. */
+export async function healAll(docker: Docker, clusterId: string): Promise<void> {
+  for (const mark of await docker.listContainers({ all: true, filters: { label: [`${MARK.cluster}=${clusterId}`] } })) {
+    const slices = (mark.Labels[MARK.slices] ?? '').split(',').filter((slice) => slice !== '');
+    await inHostNetwork(docker, mark.Image, slices.map((slice) => partitionScript(slice, false)).join(' && '));
+    await removeMark(docker, mark.Id);
   }
 }

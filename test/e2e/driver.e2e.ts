@@ -85,11 +85,16 @@ describe.skipIf(skipReason !== null)('machines of the docker driver', () => {
     expect((await ssh(b().publicIpv4!, 'true')).code).toBe(0);
   });
 
-  test('nothing is left: no container, volume or network', async () => {
+  test('nothing is left: no container, volume, network or rule', async () => {
     const docker = connect(OPTIONS);
     const volumes = async (): Promise<number> => (await docker.listVolumes()).Volumes.length;
     const before = await volumes();
+    await partition(docker, tag, 'y', true);
+    const rules = async (): Promise<string> => (await sh('ebtables-nft', ['-L', 'FORWARD'])).stdout;
+    const slice = c().publicIpv4!.replace(/\d+$/, '0/24');
+    expect(await rules()).toContain(slice);
     await clear(driver, tag);
+    expect(await rules()).not.toContain(slice);
     expect(await docker.listContainers({ all: true, filters: clusterFilter(tag) })).toEqual([]);
     expect(await docker.listNetworks({ filters: clusterFilter(tag) })).toEqual([]);
     expect(before - (await volumes())).toBe(6);
