@@ -87,8 +87,12 @@ export class Context {
     }
     const open = openCluster(this.home, name, this.command, this.ports.now());
     try {
-      return await act({ ...open, tag: { cluster: name, clusterId: open.store.state.cluster.id } });
+      const result = await act({ ...open, tag: { cluster: name, clusterId: open.store.state.cluster.id } });
+      await open.store.flush();
+      return result;
     } finally {
+      // After a failure what was changed is still written while the lock is ours; that it cannot be is the lesser news.
+      await open.store.flush().catch(() => undefined);
       open.close();
     }
   }

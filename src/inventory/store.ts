@@ -17,6 +17,11 @@ export class CoalescingWriter {
     this.#write = write;
   }
 
+  /** Resolves when no write is under way or waits; rejects with the failure of the last one. */
+  idle(): Promise<void> {
+    return this.#next ?? this.#running ?? Promise.resolve();
+  }
+
   /** Resolves when what was there at the call is on disk; rejects with the failure of the write that should have put it there. */
   save(): Promise<void> {
     if (this.#next !== null) return this.#next;
@@ -51,6 +56,11 @@ export class StateStore {
   change(mutate: (state: ClusterState) => void): Promise<void> {
     mutate(this.state);
     return this.#writer.save();
+  }
+
+  /** Resolves when all changes are on disk, those nobody waited for among them: before the lock is given back. Throws `disk`. */
+  flush(): Promise<void> {
+    return this.#writer.idle();
   }
 }
 

@@ -61,6 +61,22 @@ describe('the state on disk', () => {
     await expect(next).resolves.toBeUndefined();
   });
 
+  it('is flushed when the changes that nobody waited for are on disk', async () => {
+    const disk = slowDisk();
+    const store = new StateStore('state.json', fresh(), disk.write);
+    await store.flush();
+    store.change(() => undefined).catch(() => undefined);
+    await turn();
+    store.change(() => undefined).catch(() => undefined);
+    let flushed = false;
+    const flush = store.flush().then(() => (flushed = true));
+    disk.writes[0]?.end();
+    await turn();
+    expect(flushed).toBe(false);
+    disk.writes[1]?.end();
+    await flush;
+  });
+
   it('never has two writes under way', async () => {
     let underWay = 0;
     const writer = new CoalescingWriter(async () => {
