@@ -8,6 +8,7 @@ import { Conversation, type Remote, type Said } from './conversation.ts';
 import { deliverRuntime } from './deliver-runtime.ts';
 import { parseFacts, type Facts } from './facts.ts';
 import { renderShell } from './render.ts';
+import type { RuntimeArchive } from './runtime.ts';
 import type { Seeds } from './seeds.ts';
 import type { Deed, Step } from './step.ts';
 import { judgeCertificate } from './steps/certificate.ts';
@@ -31,6 +32,7 @@ export interface MachineJob {
   readonly wanted: (facts: Facts) => Promise<Wanted>;
   readonly signer: Signer;
   readonly seeds: Seeds;
+  readonly archiveOf: (arch: string) => Promise<RuntimeArchive>;
   readonly dryRun: boolean;
   /** The only steps that may act; null: all. */
   readonly only: readonly string[] | null;
@@ -85,7 +87,7 @@ export async function bootstrapMachine(job: MachineJob): Promise<Bootstrapped> {
     const sent = wanted.delivery === 'send' && steps.some(({ id }) => id === 'runtime');
     if (sent) {
       job.onStep?.('runtime');
-      if (await deliverRuntime(conversation, seeds, { machine: machine.name, arch: facts.arch, place, address: machine.privateIpv4 ?? machine.publicIpv4, signal })) keepOpen = seeds.drained(place);
+      if (await deliverRuntime(conversation, seeds, { archive: await job.archiveOf(facts.arch), place, address: machine.privateIpv4 ?? machine.publicIpv4, signal })) keepOpen = seeds.drained(place);
     }
     settle();
     const rest = sent ? steps.filter(({ id }) => id !== 'runtime') : steps;

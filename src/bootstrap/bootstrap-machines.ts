@@ -8,7 +8,7 @@ import { agentBundle } from '../swarm-agent/bundle.ts';
 import { bootstrapMachine, placeOf, type Bootstrapped, type Signer } from './bootstrap-machine.ts';
 import type { Remote } from './conversation.ts';
 import type { Facts } from './facts.ts';
-import { cacheFolder, hostRuntime, keptAgent, runtimeArchive } from './runtime.ts';
+import { cacheFolder, hostRuntime, keptAgent, runtimeArchive, type RuntimeArchive } from './runtime.ts';
 import { Seeds } from './seeds.ts';
 import { addressOf, agentConfig, serviceFiles, type BootstrapCluster, type EngineWish, type Wanted } from './wanted.ts';
 
@@ -32,6 +32,8 @@ export interface BootstrapOrder {
   /** Opens a connection whose host key was judged, and pins a key that is new. */
   readonly connect: (machine: Machine, signal: AbortSignal) => Promise<MachineConnection>;
   readonly signal: AbortSignal;
+  /** Whether a machine gets its files by links on this host. Default: those of `local` do. */
+  readonly linked?: ((machine: Machine) => boolean) | undefined;
   /** Machines at once. Default 50. */
   readonly limit?: number | undefined;
   readonly dryRun?: boolean | undefined;
@@ -40,6 +42,8 @@ export interface BootstrapOrder {
   /** The ids of the only steps that may act. */
   readonly only?: readonly string[] | undefined;
   readonly now?: (() => number) | undefined;
+  /** The packed runtime for an architecture; default: the one belt runs on. */
+  readonly archiveOf?: ((arch: string) => Promise<RuntimeArchive>) | undefined;
   readonly onProgress?: ((event: BootstrapProgress) => void) | undefined;
 }
 
@@ -62,7 +66,7 @@ async function one(machine: Machine, order: BootstrapOrder, seeds: Seeds, wanted
   const { signal, signer } = order;
   const onStep = (step: string): void => order.onProgress?.({ kind: 'step', machine: machine.name, step });
   return bootstrapMachine({
-    machine, signer, seeds, signal, onStep, dryRun: order.dryRun ?? false, only: order.only ?? null, wanted: (facts) => wanted(machine, facts),
+    machine, signer, seeds, signal, onStep, archiveOf: order.archiveOf ?? runtimeArchive, dryRun: order.dryRun ?? false, only: order.only ?? null, wanted: (facts) => wanted(machine, facts),
     open: async (command) => {
       onStep('connect');
       if (addressOf(machine) === null) throw new BeltError('unreachable', `${machine.name} has no address yet`, { machine: machine.name, next: 'belt status --wait active=1' });
@@ -82,14 +86,15 @@ async function one(machine: Machine, order: BootstrapOrder, seeds: Seeds, wanted
 async function wishes(order: BootstrapOrder): Promise<(machine: Machine, facts: Facts) => Promise<Wanted>> {
   const { cluster, engineOf } = order;
   const bundle = await agentBundle();
-  const kept = order.machines.some(({ driver }) => driver === 'local') ? await keptAgent(bundle.path, bundle.sha256) : bundle.path;
+  const linked = order.linked ?? (({ driver }) => driver === 'local');
+  const kept = order.machines.some(linked) ? await keptAgent(bundle.path, bundle.sha256) : bundle.path;
   const files = serviceFiles(cluster, join(cacheFolder(), 'compiled'));
   const now = order.now ?? Date.now;
   return async (machine, facts) => {
-    const local = machine.driver === 'local';
+    const local = linked(machine);
     return {
       machine: machine.name, cluster, agent: local ? { ...bundle, path: kept } : bundle, engine: engineOf(machine), config: agentConfig(machine, cluster), ...files,
-      delivery: local ? 'link' : 'send', runtime: local ? { link: hostRuntime() } : { sha256: (await runtimeArchive(facts.arch)).sha256 },
+      delivery: local ? 'link' : 'send', runtime: local ? { link: hostRuntime() } : { sha256: (await (order.archiveOf ?? runtimeArchive)(facts.arch)).sha256 },
       renew: order.renew ?? false, nowMs: now(),
     };
   };

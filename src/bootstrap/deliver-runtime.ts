@@ -4,13 +4,12 @@ import { createReadStream } from 'node:fs';
 
 import type { Conversation } from './conversation.ts';
 import { readTemplate, renderShell } from './render.ts';
-import { runtimeArchive, type RuntimeArchive } from './runtime.ts';
+import type { RuntimeArchive } from './runtime.ts';
 import type { Seeds } from './seeds.ts';
 
 export interface Delivery {
-  readonly machine: string;
-  readonly arch: string;
-  /** Datacenter and architecture. */
+  readonly archive: RuntimeArchive;
+  /** Machines of one place get it from one seed. */
   readonly place: string;
   /** Where the machine's neighbours reach it; null: it cannot be a seed. */
   readonly address: string | null;
@@ -24,8 +23,7 @@ const SEED_PORTS = '2377 7946 0';
 
 /** Brings the runtime. True when the machine serves it to others now: the conversation must stay open until nobody needs it any more. */
 export async function deliverRuntime(conversation: Conversation, seeds: Seeds, delivery: Delivery): Promise<boolean> {
-  const { place, arch, signal } = delivery;
-  const archive = await runtimeArchive(arch);
+  const { place, archive, signal } = delivery;
   const source = await seeds.claim(place);
   if (source.from === 'seed') {
     await conversation.send(renderShell('bootstrap/runtime-fetch.sh', { seed: source.seed.address, path: source.seed.path, archive_sha256: archive.archiveSha256, sha256: archive.sha256 }));

@@ -131,7 +131,11 @@ async function main(): Promise<void> {
   const files = new AgentFiles(root);
   const read = (): string => readFileSync(0, 'utf8');
   switch (positionals[0]) {
-    case 'run': return run(files, root);
+    case 'run': return run(files, root).catch((error: unknown) => {
+      // Whoever is bootstrapping this machine waits for a word.
+      tellBootstrap(files, `failed: ${asBeltError(error).message.split('\n')[0]?.slice(0, 300)}`);
+      throw error;
+    });
     case 'csr': return void process.stdout.write(csr(files));
     case 'install-cert': return void process.stdout.write(`${JSON.stringify({ installed: installCert(files, read()) })}\n`);
     case 'install-ca': {

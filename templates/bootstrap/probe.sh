@@ -2,13 +2,13 @@
 R=${BELT_ROOT:-}
 umask 077
 say() { printf 'belt: %s\n' "$*"; }
-# Whether the agent runs: the process of that number began when the agent's did. Sets pid.
+# Whether the agent runs: the process of that number began when the agent's did, and is not just waiting to be buried. Sets pid.
 alive() {
   pid=
   [ -r "$R/var/lib/belt/agent.pid" ] && read -r pid began <"$R/var/lib/belt/agent.pid" || return 1
   { read -r line <"/proc/$pid/stat"; } 2>/dev/null || return 1
   set -- ${line##*) }
-  [ "${20}" = "$began" ]
+  [ "${20}" = "$began" ] && [ "$1" != Z ]
 }
 probe() {
   say fact root "$R"
