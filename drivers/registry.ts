@@ -1,11 +1,14 @@
 /** Which drivers there are; the only file that names them all. Options and code are imported when asked for, so that no cloud's SDK is loaded for another. */
 import type { DriverBlock } from '../src/inventory/settings.ts';
-import type { Driver } from '../src/provision/driver.ts';
+import type { Driver, OrderedMachine } from '../src/provision/driver.ts';
+import type { Estimate } from '../src/provision/rate-limit.ts';
 
 interface Registered {
   readonly block: () => Promise<DriverBlock>;
   /** `options` were checked by the block's schema. */
   readonly create: (options: never) => Promise<Driver>;
+  /** What a create costs at the cloud's limits; left out where there are none. */
+  readonly estimate?: (options: never, machines: readonly OrderedMachine[]) => Promise<Estimate>;
 }
 
 /** A block whose schema is one `v.strictObject`; the cast is because valibot's object types are invariant in their entries. */
@@ -28,6 +31,7 @@ export const DRIVERS: Readonly<Record<string, Registered>> = {
       return block('digitalocean', DigitalOceanOptions, ENVIRONMENT);
     },
     create: async (options) => (await import('./digitalocean/driver.ts')).createDriver(options),
+    estimate: async (options, machines) => (await import('./digitalocean/estimate.ts')).estimateCreate(options, machines),
   },
   ec2: {
     block: async () => {
@@ -35,6 +39,7 @@ export const DRIVERS: Readonly<Record<string, Registered>> = {
       return block('ec2', Ec2Options, ENVIRONMENT);
     },
     create: async (options) => (await import('./ec2/driver.ts')).createDriver(options),
+    estimate: async (options, machines) => (await import('./ec2/estimate.ts')).estimateCreate(options, machines),
   },
   azure: {
     block: async () => {
@@ -42,6 +47,7 @@ export const DRIVERS: Readonly<Record<string, Registered>> = {
       return block('azure', AzureOptions, ENVIRONMENT);
     },
     create: async (options) => (await import('./azure/driver.ts')).createDriver(options),
+    estimate: async (options, machines) => (await import('./azure/estimate.ts')).estimateCreate(options, machines),
   },
   generic: {
     block: async () => block('generic', (await import('./generic/options.ts')).GenericOptions),

@@ -7,9 +7,10 @@ import type { ComputeManagementClient } from '@azure/arm-compute';
 import type { NetworkManagementClient } from '@azure/arm-network';
 import type { ResourceManagementClient } from '@azure/arm-resources';
 import { BeltError } from '../../src/errors.ts';
-import { RateLimiter, realPace, type Limit, type Pace } from '../../src/provision/rate-limit.ts';
+import { RateLimiter, realPace, type Pace } from '../../src/provision/rate-limit.ts';
 import { CLOUD_RETRY, withRetry, type RetryPolicy } from '../../src/provision/retry.ts';
 import { failureOf } from './errors.ts';
+import { limitsOf } from './limits.ts';
 import type { AzureOptions } from './options.ts';
 
 export interface AzurePorts {
@@ -19,20 +20,6 @@ export interface AzurePorts {
   /** Between two looks at an operation that is waited for, ms; 2,000 when left out. */
   readonly operationPollMs?: number;
 }
-
-/** Limits per subscription and region, capacity and refill a second: Azure's compute throttling page; network has 1,000 writes in five minutes. */
-const LIMITS: Readonly<Record<string, readonly [number, number]>> = {
-  putVm: [1500, 500 / 60],
-  changeVm: [1500, 500 / 60],
-  deleteVm: [1500, 500 / 60],
-  listVm: [900, 300 / 60],
-  putSet: [375, 125 / 60],
-  networkWrite: [1000, 200 / 60],
-  networkRead: [10_000, 2_000 / 60],
-  armWrite: [200, 10],
-  armDelete: [200, 10],
-  armRead: [250, 25],
-};
 
 export type Lane = 'putVm' | 'changeVm' | 'deleteVm' | 'listVm' | 'putSet' | 'networkWrite' | 'networkRead' | 'group' | 'groupRead';
 /** Every call passes ARM's front door as well as its own provider's. */
@@ -55,8 +42,7 @@ export class AzureApi {
     this.resources = clients.resources;
     this.#ports = ports;
     this.wait = { updateIntervalInMs: ports.operationPollMs ?? 2_000 };
-    const limits = Object.fromEntries(Object.entries(LIMITS).map(([key, [capacity, perSecond]]): [string, Limit] => [key, { capacity, perSecond: perSecond * scale }]));
-    this.#limiter = new RateLimiter(limits, ports.pace ?? realPace);
+    this.#limiter = new RateLimiter(limitsOf(scale), ports.pace ?? realPace);
   }
 
   /** Loads the SDKs. Throws `config` without a subscription. */

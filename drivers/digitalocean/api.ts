@@ -6,6 +6,7 @@ import * as v from 'valibot';
 import { BeltError } from '../../src/errors.ts';
 import { RateLimiter, realPace, type Pace } from '../../src/provision/rate-limit.ts';
 import { CLOUD_RETRY, withRetry, type RetryPolicy } from '../../src/provision/retry.ts';
+import { limitsOf } from './estimate.ts';
 import { failureOf } from './errors.ts';
 import type { DigitalOceanOptions } from './options.ts';
 
@@ -79,10 +80,7 @@ export class DigitalOceanApi {
     this.#helper = helper;
     this.#ports = ports;
     this.#pace = ports.pace ?? realPace;
-    // The API counts calls in a sliding minute: a small burst and an even pace after it never exceed one, whenever it starts.
-    const perMinute = options.calls_per_minute;
-    const minute = { capacity: Math.max(1, perMinute * 0.04), perSecond: (perMinute * 0.96) / 60 };
-    this.#limiter = new RateLimiter({ minute, hour: { capacity: options.calls_per_hour, perSecond: options.calls_per_hour / 3600 } }, this.#pace);
+    this.#limiter = new RateLimiter(limitsOf(options), this.#pace);
   }
 
   /** Loads do-wrapper and points it at the account. Throws `config` without a token. */

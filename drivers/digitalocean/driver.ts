@@ -5,12 +5,11 @@ import { fanOut } from '../../src/provision/fan-out.ts';
 import { realPace, type Pace } from '../../src/provision/rate-limit.ts';
 import { CLOUD_RETRY, nextWaitMs } from '../../src/provision/retry.ts';
 import { DigitalOceanApi, UnknownEffect, type ApiPorts, type Droplet } from './api.ts';
+import { BATCH } from './estimate.ts';
 import { ensureFirewall, ensureVpcs, removeNetwork } from './network.ts';
 import type { DigitalOceanOptions } from './options.ts';
 import { clusterTag, EVERY, orderTag, readTags, writeTags } from './tags.ts';
 
-/** Names a create call takes at most (the API's own limit). */
-const BATCH = 10;
 /** After a lost answer: how often, and how far apart, the droplets are looked for. Tags can lag behind the droplet. */
 const LOOKUPS = 3;
 const LOOKUP_GAP_MS = 2_000;

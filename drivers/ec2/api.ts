@@ -4,9 +4,10 @@
  */
 import type * as Sdk from '@aws-sdk/client-ec2';
 import { BeltError } from '../../src/errors.ts';
-import { RateLimiter, realPace, type Limit, type Pace } from '../../src/provision/rate-limit.ts';
+import { RateLimiter, realPace, type Pace } from '../../src/provision/rate-limit.ts';
 import { CLOUD_RETRY, withRetry, type RetryPolicy } from '../../src/provision/retry.ts';
 import { failureOf, type Failure } from './errors.ts';
+import { limitsOf } from './limits.ts';
 import type { Ec2Options } from './options.ts';
 
 export interface Ec2Ports {
@@ -15,17 +16,6 @@ export interface Ec2Ports {
   readonly retry?: RetryPolicy;
 }
 
-/** EC2's limits per account and region: capacity and refill a second (its API throttling page). `runInstances` and `stopInstances` count machines. */
-const LIMITS: Readonly<Record<string, readonly [number, number]>> = {
-  describe: [100, 20],
-  mutate: [50, 5],
-  run: [5, 2],
-  start: [5, 2],
-  terminate: [100, 5],
-  tags: [100, 10],
-  runInstances: [1000, 2],
-  stopInstances: [1000, 20],
-};
 const PAGE = 1000;
 const PAGES_MAX = 100;
 
@@ -55,8 +45,7 @@ export class Ec2Region {
     this.sdk = sdk;
     this.#client = client;
     this.#ports = ports;
-    const limits = Object.fromEntries(Object.entries(LIMITS).map(([key, [capacity, perSecond]]): [string, Limit] => [key, { capacity, perSecond: perSecond * scale }]));
-    this.#limiter = new RateLimiter(limits, ports.pace ?? realPace);
+    this.#limiter = new RateLimiter(limitsOf(scale), ports.pace ?? realPace);
   }
 
   static async open(name: string, options: Ec2Options, ports: Ec2Ports): Promise<Ec2Region> {

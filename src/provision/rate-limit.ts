@@ -132,3 +132,9 @@ export class RateLimiter {
 export function leastTimeMs(limit: Limit, totalCost: number): number {
   return Math.max(0, ((totalCost - limit.capacity) / limit.perSecond) * 1000);
 }
+
+/** What a create costs at the limits alone: calls that change something or prepare it, and the least time they can take, milliseconds. Looking on is extra. */
+export interface Estimate {
+  readonly calls: number;
+  readonly leastMs: number;
+}

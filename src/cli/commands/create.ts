@@ -9,7 +9,7 @@ import { executeCreate, prepareCreate, record, type CreateDeps } from '../../pro
 import type { CreateAsk, CreatePlan } from '../../provision/create-plan.ts';
 import type { Driver, Machine, OrderedMachine } from '../../provision/driver.ts';
 import { driversInPlay } from '../../provision/fleet.ts';
-import { resolveSize, type ResolvedSize } from '../../provision/sizes.ts';
+import { resolveSize } from '../../provision/sizes.ts';
 import { compressNames } from '../../range/compress.ts';
 import { dealOut } from '../../topology/placement.ts';
 import { parseTopology } from '../../topology/parse.ts';
@@ -19,6 +19,7 @@ import type { Context } from '../context.ts';
 import { parseDuration } from '../duration.ts';
 import { MACHINE_COLUMNS, machineDocument, machineRow } from '../machine-table.ts';
 import { readRanges } from '../ranges.ts';
+import { estimateOf, leastTime, showPlan } from '../show-plan.ts';
 
 export const command = defineCommand({
   positionals: { size: 'one', ranges: 'many' },
@@ -53,8 +54,9 @@ export const command = defineCommand({
         userData: null, newId: () => randomBytes(16).toString('hex'), now: ctx.ports.now, signal: ctx.signal,
       };
       const plan = await ctx.ui.progress('looking at what is there', null, () => prepareCreate(ask, deps));
-      if (args['dry-run']) return showPlan(ctx, plan, size);
-      return carryOut(ctx, names, plan, deps, { timeoutMs, wait: args.wait, rollback: args.rollback });
+      const estimate = await estimateOf(driver.name, options, plan.orders.flatMap((order) => order.machines));
+      if (args['dry-run']) return showPlan(ctx, plan, size, estimate);
+      return carryOut(ctx, names, plan, deps, { timeoutMs, wait: args.wait, rollback: args.rollback, least: leastTime(estimate) });
     });
   },
 });
@@ -76,6 +78,8 @@ interface Way {
   readonly timeoutMs: number;
   readonly wait: boolean;
   readonly rollback: boolean;
+  /** How long it must take, as a sentence's part. */
+  readonly least: string | null;
 }
 
 async function carryOut(ctx: Context, names: readonly string[], plan: CreatePlan, deps: CreateDeps, way: Way): Promise<number> {
@@ -83,7 +87,10 @@ async function carryOut(ctx: Context, names: readonly string[], plan: CreatePlan
   if (plan.existing.length > 0) ctx.ui.note(`${compressNames(plan.existing.map((machine) => machine.name))}: there already, left alone`);
   for (const order of plan.orders.filter((one) => one.resumed)) ctx.ui.note(`going on with the create of ${order.askedAt}: ${compressNames(order.machines.map((machine) => machine.name))}`);
   const total = plan.orders.reduce((sum, order) => sum + order.machines.length, 0);
-  const made = await ctx.ui.progress(`creating on ${driver.name}`, total, (report) => executeCreate(plan, deps, (done, failed) => report({ done, failed })));
+  const made = await ctx.ui.progress(`creating on ${driver.name}`, total, (report) => {
+    report({ note: way.least ?? '' });
+    return executeCreate(plan, deps, (done, failed) => report({ done, failed }));
+  });
   const failure = outcomeError(made, 'made');
   if (failure !== null && way.rollback) return rollBack(ctx, deps, made, failure);
   const fresh = made.flatMap((outcome) => (outcome.ok ? [outcome.value] : []));
@@ -130,22 +137,4 @@ async function rollBack(ctx: Context, deps: CreateDeps, made: readonly Outcome<M
 function show(ctx: Context, names: readonly string[], machines: Readonly<Record<string, Machine>>): void {
   const shown = names.flatMap((name) => machines[name] ?? []);
   ctx.ui.report(shown.map(machineDocument), (ui) => ui.table(MACHINE_COLUMNS, shown.map(machineRow)));
-}
-
-function showPlan(ctx: Context, plan: CreatePlan, size: ResolvedSize): number {
-  const rows = plan.orders.flatMap((order) =>
-    [...Map.groupBy(order.machines, (machine) => `${machine.region}${machine.zone === null ? '' : `/${machine.zone}`}`)].map(([region, machines]) => ({
-      order: order.id, resumed: order.resumed, driver: order.driver, type: order.type, region, names: machines.map((machine) => machine.name),
-      pricePerHour: size.pricePerHour === null ? null : size.pricePerHour * machines.length,
-    })));
-  const document = { create: rows, existing: plan.existing.map((machine) => machine.name) };
-  ctx.ui.report(document, (ui) => {
-    if (plan.existing.length > 0) ui.line(`there already, left alone: ${compressNames(document.existing)}`);
-    ui.table(
-      [{ heading: 'DRIVER' }, { heading: 'TYPE' }, { heading: 'REGION' }, { heading: '#', numeric: true }, { heading: 'PRICE/H', numeric: true }, { heading: 'NAMES' }],
-      rows.map((row) => [row.driver, row.type, row.region, String(row.names.length), row.pricePerHour === null ? '' : row.pricePerHour.toFixed(3), compressNames(row.names)]),
-    );
-    ui.line('nothing was made (--dry-run)');
-  });
-  return EXIT.done;
 }

@@ -1,0 +1,19 @@
+/** EC2's limits. */
+import type { Limit } from '../../src/provision/rate-limit.ts';
+
+/** EC2's limits per account and region: capacity and refill a second (its API throttling page). `runInstances` and `stopInstances` count machines. */
+const LIMITS = {
+  describe: [100, 20],
+  mutate: [50, 5],
+  run: [5, 2],
+  start: [5, 2],
+  terminate: [100, 5],
+  tags: [100, 10],
+  runInstances: [1000, 2],
+  stopInstances: [1000, 20],
+} as const satisfies Readonly<Record<string, readonly [number, number]>>;
+
+/** The buckets of an account whose limits were raised `scale` times. */
+export function limitsOf(scale: number): Readonly<Record<keyof typeof LIMITS, Limit>> {
+  return Object.fromEntries(Object.entries(LIMITS).map(([key, [capacity, perSecond]]) => [key, { capacity, perSecond: perSecond * scale }])) as Record<keyof typeof LIMITS, Limit>;
+}
