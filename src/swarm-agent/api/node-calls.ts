@@ -118,6 +118,7 @@ async function rejoin(agent: Agent, { managers }: CheckedParams<'node.rejoin'>, 
   const membership = await peers.any(agent.managers(), 'member.membership', {}, { timeoutMs: 5000 });
   const own = agent.manager?.group;
   agent.learn(membership);
+  if (agent.session?.current() === null) agent.session.reconnect();
   if (identity.role === 'manager' && own !== undefined && membership.epoch > own.epoch) await agent.enterAnew(membership.epoch);
   await agent.settled(deadline - 200);
   return { id: identity.certificate.name, role: identity.role === 'manager' ? 'manager' : 'worker' };

@@ -32,6 +32,8 @@ export class WorkerSession {
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
   #client: CallClient | null = null;
+  /** Of the dial under way. */
+  #dialing = new AbortController();
   #current: { readonly manager: string; readonly since: number } | null = null;
   /** Managers of this round that were not tried yet. */
   #toTry: ManagerAddress[] = [];
@@ -65,6 +67,9 @@ export class WorkerSession {
   /** Comes back at once with the certificate in force now: after a renewal. */
   reconnect(): void {
     this.#reopen = true;
+    // Managers as they are known now, and not after those of before have all failed to answer.
+    this.#toTry = [];
+    this.#dialing.abort();
     this.#client?.close();
   }
 
@@ -115,7 +120,8 @@ export class WorkerSession {
   /** One session from dial to end. */
   async #once(manager: ManagerAddress): Promise<void> {
     const { clock, peers, self } = this.#options;
-    const client = await peers.dial(manager, this.#stop.signal, DIAL_MS);
+    this.#dialing = new AbortController();
+    const client = await peers.dial(manager, AbortSignal.any([this.#stop.signal, this.#dialing.signal]), DIAL_MS);
     this.#client = client;
     const ended = new Promise<BeltError>((resolve) => client.onClose(resolve));
     const id = client.nextId;
