@@ -11,6 +11,8 @@ import { batchesOf, BATCH, runInput, type Batch, type Place } from './launch.ts'
 import { ensureGroup, ensureKeyPair, findImage, removeNetwork } from './network.ts';
 import type { Ec2Options } from './options.ts';
 
+/** Still called current by EC2, and dearer and slower than what followed; who wants one names it. */
+const SUPERSEDED = /^t2\./;
 /** Calls under way at once in all regions together. */
 const CONCURRENCY = 8;
 const SETTLE_MS = 300_000;
@@ -80,7 +82,7 @@ class Ec2Driver implements Driver {
       for (const type of reply.InstanceTypes ?? []) {
         const memoryMb = type.MemoryInfo?.SizeInMiB;
         const vcpus = type.VCpuInfo?.DefaultVCpus;
-        if (type.InstanceType !== undefined && memoryMb !== undefined && vcpus !== undefined) table.push({ name: type.InstanceType, memoryMb, vcpus, pricePerHour: null, regions: null });
+        if (type.InstanceType !== undefined && !SUPERSEDED.test(type.InstanceType) && memoryMb !== undefined && vcpus !== undefined) table.push({ name: type.InstanceType, memoryMb, vcpus, pricePerHour: null, regions: null });
       }
       NextToken = reply.NextToken;
     } while (NextToken !== undefined && NextToken !== '');

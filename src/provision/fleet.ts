@@ -47,8 +47,9 @@ export function mergeFleet(state: Readonly<ClusterState>, sweeps: readonly Sweep
   const byName = new Map<string, Machine>();
   const strangers: Machine[] = [];
   const doubles: Machine[] = [];
-  for (const machine of sweeps.flatMap((one) => one.machines)) {
-    const known = state.machines[machine.name];
+  for (const listed of sweeps.flatMap((one) => one.machines)) {
+    const known = state.machines[listed.name];
+    const machine = withMemory(listed, known);
     const other = byName.get(machine.name);
     if (known === undefined || known.id !== machine.id || known.driver !== machine.driver) strangers.push(machine);
     if (other === undefined) byName.set(machine.name, machine);
@@ -68,6 +69,11 @@ export function mergeFleet(state: Readonly<ClusterState>, sweeps: readonly Sweep
   }
   const machines = [...byName.values()].sort((a, b) => compareNames(a.name, b.name));
   return { machines, down, strangers, missing, doubles };
+}
+
+/** Some clouds list a machine's type without its memory, which was known when it was made. */
+function withMemory(listed: Machine, known: Machine | undefined): Machine {
+  return listed.memoryMb === null && known?.id === listed.id && known.size === listed.size ? { ...listed, memoryMb: known.memoryMb } : listed;
 }
 
 /** `node2` before `node10`. */

@@ -19,9 +19,9 @@ export function memoryOfSize(size: string): number | null {
   return memoryMb;
 }
 
-/** Which of two types that both satisfy is the better one: least memory, then fewest vCPUs, then cheapest, then by name so that the answer never changes. */
+/** Which of two types that both satisfy is the better one: least memory, then fewest vCPUs, then cheapest where prices are known, then the one its driver lists first. */
 function compareTypes(a: MachineType, b: MachineType): number {
-  return a.memoryMb - b.memoryMb || a.vcpus - b.vcpus || (a.pricePerHour ?? Infinity) - (b.pricePerHour ?? Infinity) || (a.name < b.name ? -1 : 1);
+  return a.memoryMb - b.memoryMb || a.vcpus - b.vcpus || (a.pricePerHour === null || b.pricePerHour === null ? 0 : a.pricePerHour - b.pricePerHour);
 }
 
 /** The types that `region` offers; all, when region is null. */
