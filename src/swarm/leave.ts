@@ -31,10 +31,14 @@ async function leaveOne(swarm: Swarm, name: string, force: boolean, ends: boolea
     swarm.forgetSurvey();
     removed = (await swarm.cluster('nodes.remove', { node: name, leaving: true, force })).changed;
   }
+  const left: Left = { changed: true, note: 'left the swarm' };
+  const none: Left = { changed: false, note: 'is no node of the swarm' };
   try {
     const { changed } = await swarm.node(name, 'node.leave', {}, { timeoutMs: 15_000 });
-    return removed || changed ? { changed: true, note: 'left the swarm' } : { changed: false, note: 'is no node of the swarm' };
+    return removed || changed ? left : none;
   } catch (error) {
+    // It has forgotten the swarm by itself, and shows the certificate that bootstrap gave it: of the CA of that time. The next bootstrap gives another.
+    if (isBeltError(error, 'certificate') && !ends) return removed ? left : none;
     // It is out of the cluster; what is left on a machine that does not answer is worth nothing any more.
     if (!isBeltError(error, 'unreachable') && !isBeltError(error, 'unknown_machine')) throw error;
     if (!removed && !force) throw error;
