@@ -11,7 +11,7 @@ import { AzureApi, type AzurePorts } from './api.ts';
 import { machineBody, scaleSetBody, SET_MAX } from './machine-body.ts';
 import { ensureInterface, ensureSubnet, groupOf } from './network.ts';
 import type { AzureOptions } from './options.ts';
-import { namesOf, sweepCluster, unlessNoGroup, type Sweep } from './sweep.ts';
+import { addressesOf, namesOf, sweepCluster, unlessNoGroup, type Sweep } from './sweep.ts';
 
 /** Calls under way at once. */
 const CONCURRENCY = 16;
@@ -82,7 +82,7 @@ class AzureDriver implements Driver {
     const api = await this.#api();
     const sets = await this.#setsOf(api, order, signal);
     const promised = new Set(sets.flatMap((set) => namesOf(set)));
-    const there = await sweepCluster(api, order, signal);
+    const there = await sweepCluster(api, order, signal, 'names');
     const known = new Set<string>();
     for (const vm of there.machines) {
       const name = there.names.get(vm.name as string);
@@ -139,18 +139,15 @@ class AzureDriver implements Driver {
   async *#watch(api: AzureApi, order: CreateOrder, waiting: Set<string>, signal: AbortSignal): AsyncIterable<Created> {
     const start = this.#pace.now();
     while (waiting.size > 0) {
-      const sweep = await sweepCluster(api, order, signal);
+      const sweep = await sweepCluster(api, order, signal, 'names');
       yield* this.#nameThem(api, order, sweep, signal);
-      for (const vm of sweep.machines) {
-        const name = sweep.names.get(vm.name as string);
-        if (name === undefined || !waiting.has(name)) continue;
-        if (vm.provisioningState === 'Failed') {
-          waiting.delete(name);
-          yield { failed: name, error: await this.#removeFailed(api, order, vm, name, signal) };
-        } else if (vm.provisioningState === 'Succeeded') {
-          waiting.delete(name);
-          yield this.#machine(order, vm, name, sweep);
-        }
+      const settled = sweep.machines.filter((vm) => waiting.has(sweep.names.get(vm.name as string) ?? '') && (vm.provisioningState === 'Failed' || vm.provisioningState === 'Succeeded'));
+      const made = settled.filter((vm) => vm.provisioningState === 'Succeeded');
+      const seen: Sweep = { ...sweep, power: new Map(made.map((vm) => [(vm.id ?? '').toLowerCase(), ['PowerState/running']])), addresses: made.length === 0 ? new Map() : await addressesOf(api, groupOf(order.clusterId), made, signal) };
+      for (const vm of settled) {
+        const name = sweep.names.get(vm.name as string) as string;
+        waiting.delete(name);
+        yield vm.provisioningState === 'Failed' ? { failed: name, error: await this.#removeFailed(api, order, vm, name, signal) } : this.#machine(order, vm, name, seen);
       }
       if (waiting.size === 0) return;
       yield* this.#giveUp(await this.#setsOf(api, order, signal), sweep, waiting);

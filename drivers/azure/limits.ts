@@ -1,6 +1,10 @@
 /** Azure's limits. */
 import type { Limit } from '../../src/provision/rate-limit.ts';
 
+/** Calls do not arrive as evenly as they leave: at exactly the cloud's rate, and with its whole burst spent, two that bunch up are one too many. */
+const HEADROOM = 0.9;
+const PACE = 0.97;
+
 /** Limits per subscription and region, capacity and refill a second: Azure's compute throttling page; network has 1,000 writes in five minutes. */
 const LIMITS = {
   putVm: [1500, 500 / 60],
@@ -17,5 +21,5 @@ const LIMITS = {
 
 /** The buckets of a subscription whose limits were raised `scale` times. */
 export function limitsOf(scale: number): Readonly<Record<keyof typeof LIMITS, Limit>> {
-  return Object.fromEntries(Object.entries(LIMITS).map(([key, [capacity, perSecond]]) => [key, { capacity, perSecond: perSecond * scale }])) as Record<keyof typeof LIMITS, Limit>;
+  return Object.fromEntries(Object.entries(LIMITS).map(([key, [capacity, perSecond]]) => [key, { capacity: Math.max(1, Math.floor(capacity * HEADROOM)), perSecond: perSecond * scale * PACE }])) as Record<keyof typeof LIMITS, Limit>;
 }

@@ -27,20 +27,23 @@ export async function unlessNoGroup<T>(act: () => Promise<T>, otherwise: T): Pro
   }
 }
 
-/** One sweep of the cluster's group: machines, their power, names and addresses. */
-export async function sweepCluster(api: AzureApi, cluster: ClusterTag, signal: AbortSignal): Promise<Sweep> {
+/** One sweep of the cluster's group: machines with their names, and with `all` their power and addresses, which cost three more lists. */
+export async function sweepCluster(api: AzureApi, cluster: ClusterTag, signal: AbortSignal, depth: 'names' | 'all' = 'all'): Promise<Sweep> {
   const group = groupOf(cluster.clusterId);
   const options = { abortSignal: signal };
   const machines = (await unlessNoGroup(() => api.all('listVm', () => api.compute.virtualMachines.list(group, options), signal), [])).filter((vm) => vm.provisioningState !== 'Deleting');
   if (machines.length === 0) return { machines, names: new Map(), untagged: [], power: new Map(), addresses: new Map() };
-  const statuses = await api.all('listVm', () => api.compute.virtualMachines.listAll({ statusOnly: 'true', ...options }), signal);
-  const power = new Map(statuses.map((vm) => [(vm.id ?? '').toLowerCase(), (vm.instanceView?.statuses ?? []).map((status) => status.code ?? '')]));
   const untagged = machines.filter((vm) => vm.tags?.['belt.name'] === undefined);
   const sets = untagged.length === 0 ? [] : await api.all('listVm', () => api.compute.virtualMachineScaleSets.list(group, options), signal);
-  return { machines, names: giveNames(machines, sets), untagged, power, addresses: await addressesOf(api, group, machines, signal) };
+  const names = giveNames(machines, sets);
+  if (depth === 'names') return { machines, names, untagged, power: new Map(), addresses: new Map() };
+  const statuses = await api.all('listVm', () => api.compute.virtualMachines.listAll({ statusOnly: 'true', ...options }), signal);
+  const power = new Map(statuses.map((vm) => [(vm.id ?? '').toLowerCase(), (vm.instanceView?.statuses ?? []).map((status) => status.code ?? '')]));
+  return { machines, names, untagged, power, addresses: await addressesOf(api, group, machines, signal) };
 }
 
-async function addressesOf(api: AzureApi, group: string, machines: readonly VirtualMachine[], signal: AbortSignal): Promise<Sweep['addresses']> {
+/** Addresses of the machines, by their names in Azure. */
+export async function addressesOf(api: AzureApi, group: string, machines: readonly VirtualMachine[], signal: AbortSignal): Promise<Sweep['addresses']> {
   const options = { abortSignal: signal };
   const nics = new Map((await api.all('networkRead', () => api.network.networkInterfaces.list(group, options), signal)).map((nic) => [(nic.id ?? '').toLowerCase(), nic]));
   const ips = new Map((await api.all('networkRead', () => api.network.publicIPAddresses.list(group, options), signal)).map((ip) => [(ip.id ?? '').toLowerCase(), ip.ipAddress ?? null]));

@@ -119,18 +119,10 @@ describe.skipIf(!present)('the digitalocean driver, on an account that checks ev
     expect((await createDriver(v.parse(DigitalOceanOptions, {})).validate(never)).map((p) => p.key)).toEqual(['token', 'allow_from']);
   });
 
-  it('makes 5,000 at the pace the limits allow, without being throttled', async () => {
-    const scale = 20;
-    await start({ scale, bootMs: 20_000 });
-    const start0 = performance.now();
+  it('makes 5,000 without being throttled (how long it takes is bench/clouds)', async () => {
+    await start({ scale: 40, bootMs: 20_000 });
     const { made, failed } = await create(order(5_000));
-    const seconds = ((performance.now() - start0) / 1000) * scale;
     expect([made.length, failed.length, fake.account.droplets.size]).toEqual([5_000, 0, 5_000]);
-    // What the limit alone allows: 250 calls at once, the next 250 a minute later, and so on.
-    const calls = [...fake.calls.values()].reduce((sum, n) => sum + n, 0);
-    const least = Math.floor((calls - 1) / 250) * 60;
-    expect(least).toBeGreaterThanOrEqual(60);
-    expect(seconds).toBeLessThan(least * 1.2 + 10);
     expect(fake.throttled()).toBe(0);
     expect(fake.violations).toEqual([]);
   }, 60_000);

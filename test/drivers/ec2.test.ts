@@ -106,16 +106,10 @@ describe('the ec2 driver on the fake', () => {
     expect(fake.region('eu-west-1').keys.size).toBe(0);
   });
 
-  it('makes 5,000 at the pace the limits allow, throttled at most once', async () => {
-    const scale = 300;
-    const driver = await start({ scale, bootMs: 20_000 });
-    const begun = performance.now();
+  it('makes 5,000, each with its own name, throttled at most once (how long it takes is bench/clouds)', async () => {
+    const driver = await start({ scale: 600, bootMs: 20_000 });
     const { made, failed } = await create(driver, order(5_000));
-    const seconds = ((performance.now() - begun) / 1000) * scale;
     expect([made.length, new Set(made.map((m) => m.name)).size, failed.length]).toEqual([5_000, 5_000, 0]);
-    // 1,000 instances at once, then two a second.
-    const least = 4_000 / 2;
-    expect(seconds).toBeLessThan(least * 1.2 + 10 * scale);
     expect(fake.throttled()).toBeLessThanOrEqual(1);
   }, 60_000);
 });
