@@ -18,27 +18,48 @@ import { withSwarm } from './swarm-access.ts';
 
 type Status = CallResult<'ca.status'>;
 const LOOK_MS = 300;
+/** How long another command's lock is waited for, ms. */
+const LOCK_MS = 60_000;
 
-/** Rotates until every node has a certificate of the new CA, or `timeoutMs` is over: then what is still waited for comes back. */
+/**
+ * Rotates until every node has a certificate of the new CA, or `timeoutMs` is over: then what is still waited for comes back. The cluster is locked
+ * only while files change, not while nodes are waited for: they may be ones that another command has to start.
+ */
 export async function rotateAuthority(ctx: Context, timeoutMs: number, report: Report): Promise<Status> {
-  return ctx.change(async ({ files, store }) => {
-    const next = nextAuthority(ctx, files, store.state.cluster.id);
-    trust(files, [...splitPem(readFileSync(files.caCertificate, 'utf8')), next.certificate]);
-    const ask = <T>(act: Parameters<typeof withSwarm<T>>[2]): Promise<T> => withSwarm(ctx, ctx.cluster(), act);
-    const deadline = performance.now() + timeoutMs;
-    let status = await asEither(ctx, files, next, () => ask((swarm) => swarm.cluster('ca.rotate', { certificate: next.certificate, key: exportKey(next) })));
-    while (status.phase !== 'none' && performance.now() < deadline) {
-      report({ done: status.renewed, total: status.total, note: status.phase === 'trust' ? 'making it known' : `waiting for ${status.waiting.slice(0, 3).join(', ')}` });
-      if (status.phase !== 'trust') changeOver(ctx, files, next);
-      await sleep(LOOK_MS, undefined, { signal: ctx.signal });
-      status = await asEither(ctx, files, next, () => ask((swarm) => swarm.cluster('ca.status', {})));
-    }
-    if (status.phase !== 'none') return status;
-    changeOver(ctx, files, next);
+  const next = await ctx.change(({ files, store }) => {
+    const made = nextAuthority(ctx, files, store.state.cluster.id);
+    trust(files, [...splitPem(readFileSync(files.caCertificate, 'utf8')), made.certificate]);
+    return Promise.resolve(made);
+  });
+  const ask = <T>(act: Parameters<typeof withSwarm<T>>[2]): Promise<T> => asEither(ctx, next, () => withSwarm(ctx, ctx.cluster(), act));
+  const deadline = performance.now() + timeoutMs;
+  let status = await ask((swarm) => swarm.cluster('ca.rotate', { certificate: next.certificate, key: exportKey(next) }));
+  while (status.phase !== 'none' && performance.now() < deadline) {
+    report({ done: status.renewed, total: status.total, note: status.phase === 'trust' ? 'making it known' : `waiting for ${status.waiting.slice(0, 3).join(', ')}` });
+    if (status.phase !== 'trust') await changeOver(ctx, next);
+    await sleep(LOOK_MS, undefined, { signal: ctx.signal });
+    status = await ask((swarm) => swarm.cluster('ca.status', {}));
+  }
+  if (status.phase !== 'none') return status;
+  await changeOver(ctx, next);
+  await briefly(ctx, ({ files }) => {
     trust(files, [next.certificate]);
     for (const file of nextFiles(files)) rmSync(file, { force: true });
-    return status;
   });
+  return status;
+}
+
+/** Locks the cluster for a moment, after whoever holds it now. Rejects with `locked` where that takes longer than a command should. */
+async function briefly(ctx: Context, act: (open: { readonly files: ClusterFiles }) => void): Promise<void> {
+  const deadline = performance.now() + LOCK_MS;
+  for (;;) {
+    try {
+      return await ctx.change((open) => Promise.resolve(act(open)));
+    } catch (error) {
+      if (!isBeltError(error, 'locked') || performance.now() > deadline) throw error;
+      await sleep(LOOK_MS, undefined, { signal: ctx.signal });
+    }
+  }
 }
 
 /** The CA to come: the one a run before this has made, or a new one, its key on disk before its certificate. */
@@ -65,23 +86,29 @@ function trust(files: ClusterFiles, roots: readonly string[]): void {
 }
 
 /** From now on the new CA signs here too, and the operator's own certificate is of it. */
-function changeOver(ctx: Context, files: ClusterFiles, next: Authority): void {
-  const own = readPem(readFileSync(files.operatorCertificate, 'utf8'));
+async function changeOver(ctx: Context, next: Authority): Promise<void> {
+  if (holdsOne(ctx.cluster().files, next)) return;
   const passphrase = ctx.ports.env[CA_PASSPHRASE] || undefined;
-  if (signedByOne(own, [next.certificate])) return;
-  trust(files, [next.certificate, ...splitPem(readFileSync(files.caCertificate, 'utf8'))]);
-  replaceFileSync(files.caKey, exportKey(next, passphrase));
-  issueOperator(files, next, factsOf(own).name, ctx.ports.now());
+  await briefly(ctx, ({ files }) => {
+    if (holdsOne(files, next)) return;
+    trust(files, [next.certificate, ...splitPem(readFileSync(files.caCertificate, 'utf8'))]);
+    replaceFileSync(files.caKey, exportKey(next, passphrase));
+    issueOperator(files, next, factsOf(readPem(readFileSync(files.operatorCertificate, 'utf8'))).name, ctx.ports.now());
+  });
+}
+
+/** Whether the operator's certificate is of that CA. */
+function holdsOne(files: ClusterFiles, next: Authority): boolean {
+  return signedByOne(readPem(readFileSync(files.operatorCertificate, 'utf8')), [next.certificate]);
 }
 
 /** Asks with the certificate there is, and once more with one of the new CA: the old one may have been dropped between two looks. */
-async function asEither<T>(ctx: Context, files: ClusterFiles, next: Authority, ask: () => Promise<T>): Promise<T> {
+async function asEither<T>(ctx: Context, next: Authority, ask: () => Promise<T>): Promise<T> {
   try {
     return await ask();
   } catch (error) {
-    const own = readPem(readFileSync(files.operatorCertificate, 'utf8'));
-    if (!isBeltError(error, 'certificate') || signedByOne(own, [next.certificate])) throw error;
-    changeOver(ctx, files, next);
+    if (!isBeltError(error, 'certificate') || holdsOne(ctx.cluster().files, next)) throw error;
+    await changeOver(ctx, next);
     return ask();
   }
 }
