@@ -35,8 +35,10 @@ const CALL_MS = 10_000;
 const AT_ONCE = 8;
 /** Agreements in one write. */
 const BATCH = 256;
-/** Looking at Docker's list costs the leader at most one part in this many of its time. */
-const LOOK_SHARE = 20;
+/** Without a quorum Docker thinks about every question for many seconds before it answers, `info` included. */
+const QUORUMLESS_MS = 40_000;
+/** Looking at Docker's list costs the leader at most one part in this many of its time, and waits no longer than `mostMs`. */
+const LOOK = { share: 20, mostMs: 10_000 } as const;
 /** How often a demotion is looked for in the list, ms. */
 const POLL_MS = 300;
 
@@ -92,7 +94,7 @@ export class EngineDesk {
       this.#warnings = [`Docker's swarm cannot be seen from this manager: ${(error as Error).message}`];
       return false;
     } finally {
-      this.#nextLook = clock.monotonic() + LOOK_SHARE * (clock.monotonic() - started);
+      this.#nextLook = clock.monotonic() + Math.min(LOOK.mostMs, LOOK.share * (clock.monotonic() - started));
     }
   }
 
@@ -187,11 +189,13 @@ export class EngineDesk {
       await group.write(freshId(), { type: 'setting.set', key: SETTING.epoch, value: String(group.epoch) });
       return true;
     }
-    if (!(await engine.info(this.#within(CALL_MS, signal)))?.isManager) throw new BeltError('engine', 'Docker’s swarm has no quorum, and the engine of this manager cannot go on alone: it was no manager of it');
+    const info = await engine.info(this.#within(QUORUMLESS_MS, signal));
+    if (info === null) throw new BeltError('engine', 'Docker’s swarm has no quorum, and the engine of this manager does not answer');
+    if (!info.isManager) throw new BeltError('engine', 'Docker’s swarm has no quorum, and the engine of this manager cannot go on alone: it was no manager of it');
     await saveSwarm();
     log('engine: the swarm has no quorum left; this engine goes on alone');
     const tokens = await engine.init({ advertise, availability: 'active', forceNew: true }, this.#within(6 * CALL_MS, signal));
-    const own = (await engine.info(this.#within(CALL_MS, signal)))?.nodeId;
+    const own = info.nodeId ?? (await engine.info(this.#within(CALL_MS, signal)))?.nodeId;
     const others = (await engine.nodes(this.#within(CALL_MS, signal))).filter((node) => node.role === 'manager' && node.id !== own).map((node) => node.id);
     await this.#record(tokens, [{ type: 'setting.set', key: SETTING.leftBehind, value: JSON.stringify(others) }]);
     return true;
