@@ -27,6 +27,8 @@ export interface AgentFaultsResult {
   readonly kills: number;
   readonly freezes: number;
   readonly longestGapMs: number;
+  /** While at most two managers were hurt. */
+  readonly longestGapWithQuorumMs: number;
   /** The codes of everything that was refused. */
   readonly codes: Readonly<Record<string, number>>;
   /** The managers' common state: Raft index and hash. */
@@ -127,7 +129,7 @@ function request(): string {
 }
 
 /** Kills and freezes managers until the time is up, then leaves all of them running. */
-async function disturb(cluster: LocalCluster, { random, onEvent }: AgentFaultsOptions, end: number): Promise<{ kills: number; freezes: number }> {
+async function disturb(cluster: LocalCluster, ledger: Ledger, { random, onEvent }: AgentFaultsOptions, end: number): Promise<{ kills: number; freezes: number }> {
   const count = { kills: 0, freezes: 0 };
   const victims = new Set<LocalNode>();
   const client = cluster.client();
@@ -148,6 +150,8 @@ async function disturb(cluster: LocalCluster, { random, onEvent }: AgentFaultsOp
     }
     // Until it is there again: an agent needs a moment to start.
     await until(() => healthy(client, node), `${node.name} is back`, 60_000);
+    // Not only at their beginning: the gap goes on until they are back.
+    if (victims.size > 2) ledger.noQuorum();
     victims.delete(node);
   };
   const under: Promise<void>[] = [];
@@ -159,6 +163,7 @@ async function disturb(cluster: LocalCluster, { random, onEvent }: AgentFaultsOp
     const node = leader ?? cluster.managers[Math.floor(random() * cluster.managers.length)]!;
     if (victims.size >= most || victims.has(node)) continue;
     victims.add(node);
+    if (victims.size > 2) ledger.noQuorum();
     under.push(hurt(node));
   }
   await Promise.all(under);
@@ -202,14 +207,14 @@ export async function runAgentFaults(options: AgentFaultsOptions): Promise<Agent
     const end = performance.now() + seconds * 1000;
     const load = new Load(cluster.managers, Array.from({ length: CLIENTS }, () => cluster.client()), random, end);
     const writing = Promise.all(Array.from({ length: writers }, (_, number) => load.writer(number)));
-    const { kills, freezes } = await disturb(cluster, options, end);
+    const { kills, freezes } = await disturb(cluster, load.ledger, options, end);
     await writing;
     const client = cluster.client();
     // Reads first: what the leader says then is what every state must hold.
     const broken = load.ledger.broken(await found(client, cluster.managers));
     const state = await commonState(client, cluster.managers).catch((error: unknown) => void broken.push((error as Error).message));
     const { ledger, codes, overtaken } = load;
-    return { ...ledger.counts, overtaken, kills, freezes, longestGapMs: Math.round(ledger.longestGapMs), codes, state: state ?? null, broken };
+    return { ...ledger.counts, overtaken, kills, freezes, longestGapMs: Math.round(ledger.longestGapMs), longestGapWithQuorumMs: Math.round(ledger.longestGapWithQuorumMs), codes, state: state ?? null, broken };
   } finally {
     await cluster.close();
   }

@@ -15,7 +15,10 @@ export class Ledger {
   readonly #keys = new Map<string, Known>();
   /** The longest time without an acknowledged write, ms. */
   longestGapMs = 0;
+  /** The same while there was a quorum all the time, as far as whoever takes it away has told. */
+  longestGapWithQuorumMs = 0;
   #last = performance.now();
+  #hadQuorum = true;
 
   /** A write of `value` (null: removal) to `key` ended. A request that was repeated under its id is noted once, as it ended at last. */
   note(keys: readonly string[], value: string | null, told: Told): void {
@@ -23,7 +26,9 @@ export class Ledger {
     if (told === 'acknowledged') {
       const now = performance.now();
       this.longestGapMs = Math.max(this.longestGapMs, now - this.#last);
+      if (this.#hadQuorum) this.longestGapWithQuorumMs = Math.max(this.longestGapWithQuorumMs, now - this.#last);
       this.#last = now;
+      this.#hadQuorum = true;
     }
     for (const key of keys) {
       const known = this.#keys.get(key) ?? { sure: null, perhaps: new Set() };
@@ -33,13 +38,9 @@ export class Ledger {
     }
   }
 
-  /** Nobody expects acknowledgements for a while (a planned pause): the gap is counted from now. */
-  resume(): void {
-    this.#last = performance.now();
-  }
-
-  get size(): number {
-    return this.#keys.size;
+  /** There is no quorum now: this gap says nothing of an election. */
+  noQuorum(): void {
+    this.#hadQuorum = false;
   }
 
   /** Every promise that what is there breaks, in words. */

@@ -49,6 +49,9 @@ export interface ServeOptions {
 /** Bytes a connection may have unsent before it is cut: the largest answer twice. */
 const UNSENT_BYTES_MAX = 2 * FRAME_LIMITS.call;
 
+/** How long a connection that ends may take to answer what is under way, and its caller to close its half, ms. */
+const END_GRACE_MS = 1000;
+
 /** Serves a connection of `belt/1` until it closes. `notAfterMs`: when the caller's certificate runs out, and the connection with it. */
 export function serveCalls(socket: TLSSocket, caller: CallerIdentity, serial: string, notAfterMs: number, options: ServeOptions): Served {
   const connection = new Connection(socket, caller, serial, 'call', options);
@@ -80,6 +83,8 @@ class Connection implements Served {
   readonly #onClose: Array<() => void> = [];
   #underWay = 0;
   #requests = 0;
+  /** Why the connection is about to end; nothing is begun any more. */
+  #ending: BeltError | null = null;
 
   constructor(socket: TLSSocket, caller: CallerIdentity, serial: string | null, protocol: 'call' | 'join', options: ServeOptions) {
     this.#socket = socket;
@@ -105,14 +110,16 @@ class Connection implements Served {
     this.#onClose.push(this.#options.clock.after(ms, () => this.end(why)));
   }
 
+  /** A goodbye tells the caller that nothing unanswered was begun, so what is under way is answered first. Whoever is not done or gone soon is cut. */
   end(why: BeltError): void {
-    if (this.#socket.writableEnded) return;
-    this.#socket.end(encodeGoodbye(why));
-    // Whoever does not close its own half soon is cut.
-    this.#onClose.push(this.#options.clock.after(1000, () => this.#socket.destroy()));
+    if (this.#ending !== null || this.#socket.writableEnded) return;
+    this.#ending = why;
+    if (this.#underWay === 0) this.#socket.end(encodeGoodbye(why));
+    this.#onClose.push(this.#options.clock.after(END_GRACE_MS, () => this.#socket.destroy()));
   }
 
   #take(frame: Frame): void {
+    if (this.#ending !== null) return;
     if (frame.type === FRAME_TYPES.note) {
       const { id, body } = decodeStream(frame);
       this.#notes.get(id)?.(body);
@@ -132,6 +139,7 @@ class Connection implements Served {
       this.#write(encodeFailure(request.id, asBeltError(error)));
     } finally {
       this.#underWay -= 1;
+      if (this.#ending !== null && this.#underWay === 0 && !this.#socket.destroyed) this.#socket.end(encodeGoodbye(this.#ending));
     }
   }
 
