@@ -46,7 +46,7 @@ export function planRebuild({ answers, survey, machines, from, force }: RebuildQ
   const survivors = answers.flatMap(({ machine, health }) => (health?.raft == null ? [] : [{ machine, raft: health.raft }])).toSorted((a, b) => compareViews(b.raft, a.raft));
   const best = from === null ? survivors[0] : survivors.find(({ machine }) => machine === from);
   if (best === undefined) {
-    if (from !== null) throw new BeltError('refused', `${from} is no manager that answers`, { machine: from, next: survivors.length === 0 ? 'belt swarm restore' : `choose one of ${survivors.map(({ machine }) => machine).join(', ')}` });
+    if (from !== null) throw new BeltError('refused', `${from} is no manager that answers`, { machine: from, next: survivors.length === 0 ? 'start a manager’s machine (belt start RANGE) and run it again' : `choose one of ${survivors.map(({ machine }) => machine).join(', ')}` });
     throw new BeltError('failed', 'no manager of the swarm answers, so nothing is left to rebuild from', { next: 'start a manager’s machine (belt start RANGE) and run it again' });
   }
   const alive = hasQuorum(survey) && survey.leader !== null;

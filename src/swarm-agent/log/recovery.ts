@@ -46,7 +46,7 @@ export function recover(folder: string, files: readonly SegmentFile[]): Recovere
 /** The error for a damaged file: what is damaged, and the ways out. */
 export function corrupt(folder: string, name: string, offset: number, why: string): BeltError {
   return new BeltError('log_corrupt', `${folder}/${name} is damaged at byte ${offset}: ${why}`, {
-    next: 'keep a copy of the folder; while the other managers have a quorum, `belt swarm demote` and `belt swarm promote` of this node fetch the log anew; without one, `belt swarm rebuild` or `belt swarm restore`',
+    next: 'keep a copy of the folder; while the other managers have a quorum, `belt swarm demote` and `belt swarm promote` of this node fetch the log anew; without one, `belt swarm rebuild`',
   });
 }
 
