@@ -45,3 +45,15 @@ async function leaveOne(swarm: Swarm, name: string, force: boolean, ends: boolea
     return { changed: removed, note: 'was taken out of the swarm; the machine does not answer' };
   }
 }
+
+/** Takes the nodes of destroyed machines out of the cluster, workers first; a manager only while the others keep their quorum without it. */
+export async function forgetMachines(swarm: Swarm, names: readonly string[], signal: AbortSignal): Promise<void> {
+  const { nodes } = await swarm.cluster('cluster.nodes', {});
+  const gone = nodes.filter(({ name }) => names.includes(name)).toSorted((a, b) => Number(a.role === 'manager') - Number(b.role === 'manager'));
+  const outcomes = await runAll(gone, ({ name }) => swarm.cluster('nodes.remove', { node: name, force: true }), {
+    limit: gone.some(({ role }) => role === 'manager') ? 1 : 20, signal, nameOf: ({ name }) => name,
+  });
+  swarm.forgetSurvey();
+  const failed = outcomes.find((outcome) => !outcome.ok);
+  if (failed?.ok === false) throw failed.error;
+}

@@ -50,6 +50,8 @@ describe('a swarm of five managers over three datacenters', { timeout: 120_000 }
     ]);
     const status = JSON.parse(await done('swarm status --json')) as Record<string, unknown>;
     expect(Object.keys(status)).toEqual(expect.arrayContaining(['leader', 'term', 'managers', 'workers', 'quorum', 'reachable', 'tolerates', 'warnings']));
+    const [summary] = JSON.parse(await done('cluster ls --json')) as Record<string, unknown>[];
+    expect(summary).toMatchObject({ cluster: 'default', leader: status['leader'], managers: ['mg0', 'mg1', 'mg2', 'mg3', 'mg4'], ready: 7, total: 7 });
     expect(status).toMatchObject({ quorum: 3, reachable: 5, workers: { ready: 2, total: 2 }, tolerates: { nodes: 2 } });
   });
 
@@ -87,6 +89,13 @@ describe('a swarm of five managers over three datacenters', { timeout: 120_000 }
       await until('swarm nodes --json', ({ code, stdout }) => code === 0 && (JSON.parse(stdout) as Node[]).every(({ status }) => status === 'ready'));
       expect((await nodes()).find(({ name }) => name === 'node1')?.labels).toEqual({ after: 'two' });
     }
+  });
+
+  it('forgets nodes whose machines are destroyed, as long as the managers can be told', async () => {
+    await done('create 512mb extra --region a');
+    await done(`swarm join ${(await nodes())[0]?.name ?? ''} extra`);
+    await done('rm --yes extra');
+    expect((await nodes()).some(({ name }) => name === 'extra')).toBe(false);
   });
 
   it('changes roles, tokens and certificates, and lets nodes go', async () => {

@@ -7,6 +7,7 @@ import { compressNames } from '../../range/compress.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { reportOutcomes } from '../power.ts';
+import { forgetNodes } from '../forget-nodes.ts';
 import { readRanges, selectMachines } from '../ranges.ts';
 
 export const command = defineCommand({
@@ -32,6 +33,7 @@ export async function removeMachines(ctx: Context, names: readonly string[]): Pr
   return ctx.change(async ({ store }) => {
     const { machines } = await selectMachines(ctx, { ...ctx.cluster(), state: store.state }, names);
     const outcomes = await ctx.ui.progress('removing', machines.length, () => destroyMachines(store, machines, (name) => ctx.driver(name), ctx.ports.now, ctx.signal));
+    await forgetNodes(ctx, outcomes.filter(({ ok }) => ok).map(({ name }) => name));
     const current = readCurrent(ctx.home);
     const active = current.active[ctx.clusterName];
     if (active !== undefined && outcomes.some((outcome) => outcome.ok && outcome.name === active)) {
