@@ -134,17 +134,17 @@ async function authenticate(socket: Socket, options: AuthenticateOptions, signal
     throw refusal ?? error;
   }
   if (seen === undefined) throw new BeltError('unreachable', `${machine} showed no host key`, { machine });
-  return connectionOf(client, seen, machine);
+  return connectionOf(client, socket, seen, machine);
 }
 
-function connectionOf(client: Ssh2Client, hostKey: HostKey, machine: string): SshConnection {
+function connectionOf(client: Ssh2Client, socket: Socket, hostKey: HostKey, machine: string): SshConnection {
   // One listener a running command.
   client.setMaxListeners(0);
   const closed = new Promise<void>((resolve) => client.once('close', () => resolve()));
   const close = async (): Promise<void> => {
     client.end();
-    // A frozen machine never answers the goodbye.
-    const timer = setTimeout(() => client.destroy(), GOODBYE_MS);
+    // A frozen machine never answers the goodbye; ssh2's own destroy() leaves alone a socket that has said it.
+    const timer = setTimeout(() => socket.destroy(), GOODBYE_MS);
     await closed;
     clearTimeout(timer);
   };

@@ -108,6 +108,14 @@ describe('our server', () => {
     await (await connect(server)).close();
   });
 
+  test('a frozen machine cannot hold a connection that is being closed', async () => {
+    const { server } = await place();
+    const connection = await connect(server);
+    server.pause();
+    await connection.close();
+    server.resume();
+  });
+
   test('closing resets what is open', async () => {
     const { server } = await place();
     const connection = await connect(server);
