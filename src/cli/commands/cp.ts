@@ -82,7 +82,10 @@ async function download(connection: SshConnection, remote: string, local: string
   let complaint = '';
   stream.stderr.on('data', (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(0, 1000)));
   try {
-    await pipeline(stream.stdout, createWriteStream(beside));
+    const file = createWriteStream(beside);
+    // A full disk or a missing folder here: without the hang-up the command over there waits for a reader for good.
+    file.once('error', () => stream.close());
+    await pipeline(stream.stdout, file);
     const { code } = await stream.exit;
     if (code !== 0) throw new BeltError('remote_command', `${remote}: ${complaint.trim() || `exit ${code}`}`, { machine: connection.machine });
     renameSync(beside, local);
