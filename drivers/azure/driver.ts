@@ -140,7 +140,7 @@ class AzureDriver implements Driver {
     const start = this.#pace.now();
     while (waiting.size > 0) {
       const sweep = await sweepCluster(api, order, signal, 'names');
-      yield* this.#nameThem(api, order, sweep, signal);
+      yield* this.#nameThem(api, order.clusterId, sweep, signal);
       const settled = sweep.machines.filter((vm) => waiting.has(sweep.names.get(vm.name as string) ?? '') && (vm.provisioningState === 'Failed' || vm.provisioningState === 'Succeeded'));
       const made = settled.filter((vm) => vm.provisioningState === 'Succeeded');
       const seen: Sweep = { ...sweep, power: new Map(made.map((vm) => [(vm.id ?? '').toLowerCase(), ['PowerState/running']])), addresses: made.length === 0 ? new Map() : await addressesOf(api, groupOf(order.clusterId), made, signal) };
@@ -173,10 +173,10 @@ class AzureDriver implements Driver {
   }
 
   /** Writes belt's name onto members of scale sets as soon as they are seen. */
-  async *#nameThem(api: AzureApi, cluster: ClusterTag, sweep: Sweep, signal: AbortSignal): AsyncIterable<never> {
+  async *#nameThem(api: AzureApi, clusterId: string, sweep: Sweep, signal: AbortSignal): AsyncIterable<never> {
     const tag = async (vm: VirtualMachine): Promise<never[]> => {
       const tags = { ...vm.tags, 'belt.name': sweep.names.get(vm.name as string) as string };
-      await api.call('changeVm', () => api.compute.virtualMachines.update(groupOf(cluster.clusterId), vm.name as string, { tags }, { abortSignal: signal }).submitted(), signal);
+      await api.call('changeVm', () => api.compute.virtualMachines.update(groupOf(clusterId), vm.name as string, { tags }, { abortSignal: signal }).submitted(), signal);
       return [];
     };
     yield* fanOut(sweep.untagged, CONCURRENCY, tag);
@@ -288,6 +288,8 @@ class AzureDriver implements Driver {
       const going = members.filter((id) => there.has(id));
       if (going.length === there.size) await this.#removeGroup(api, group, signal);
       else {
+        // Names without a tag yet are dealt out in order: when one of them goes, the others would move up.
+        for await (const _ of this.#nameThem(api, clusterId, sweep, signal));
         const run = async (id: string): Promise<Outcome[]> => {
           try {
             await this.#delete(api, clusterId, split(id).name, signal);
