@@ -12,9 +12,15 @@ export const command = defineCommand({
   async run(ctx, args) {
     const blocks = await ctx.blocks();
     editConfig('', args.assignments, blocks);
-    await ctx.change(async ({ files }) => {
-      replaceFileSync(files.config, editConfig(existsSync(files.config) ? readFileSync(files.config, 'utf8') : '', args.assignments, blocks));
+    const already = await ctx.change(async ({ files }) => {
+      const before = existsSync(files.config) ? readFileSync(files.config, 'utf8') : '';
+      const after = editConfig(before, args.assignments, blocks);
+      if (after !== before) replaceFileSync(files.config, after);
+      return after === before;
     });
-    ctx.ui.report({ cluster: ctx.clusterName, updated: args.assignments.map((text) => text.split('=')[0]) }, (ui) => args.assignments.forEach((text) => ui.line(`${ctx.clusterName}: ${text.split('=')[0]} set`)));
+    ctx.ui.report({ cluster: ctx.clusterName, updated: already ? [] : args.assignments.map((text) => text.split('=')[0]) }, (ui) => {
+      if (already) return ui.line(`${ctx.clusterName}: configured so already`);
+      for (const [key, value] of args.assignments.map((text) => text.split('=', 2))) ui.line(`${ctx.clusterName}: ${key} ${value === '' ? 'removed' : 'set'}`);
+    });
   },
 });
