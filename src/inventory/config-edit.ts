@@ -30,7 +30,7 @@ export function editConfig(content: string, assignments: readonly string[], bloc
       if (!result.ok) problems.push({ place: assignment, message: result.message });
       else {
         // `ec2: 7` is no block; a key within it makes it one.
-        if (path.length > 1 && !isMap(document.get(path[0]))) document.delete(path[0]);
+        if (path.length > 1 && document.has(path[0]) && !isMap(document.get(path[0]))) document.delete(path[0]);
         document.setIn(path, result.value);
       }
     }
