@@ -248,7 +248,7 @@ export class Agent {
     const { manager } = this;
     if (manager === null) return this.peers.any(this.managers(), 'engine.report', report, { timeoutMs: 5000 });
     const stream = { send: () => false, onNote: () => undefined, onClose: () => undefined, end: () => undefined };
-    const context: CallContext = { caller: { role: 'manager', name: manager.group.id }, request: null, deadline: this.ports.clock.monotonic() + 5000, stream };
+    const context: CallContext = { caller: { role: 'manager', name: manager.group.id }, request: null, first: null, deadline: this.ports.clock.monotonic() + 5000, stream };
     return (await manager.call('engine.report', report, context)) as Assignment;
   }
 

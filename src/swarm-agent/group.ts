@@ -69,7 +69,7 @@ function start(options: GroupOptions, clock: Clock, random: Random): RunningGrou
     },
     status: () => member.status(),
     disk: () => member.disk(),
-    write: (id, change) => member.write(id, change),
+    write: (id, change, first) => member.write(id, change, first),
     hash: () => member.hash(),
     read: () => member.read(),
     change: (change) => member.change(change),

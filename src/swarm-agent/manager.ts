@@ -236,7 +236,7 @@ export class Manager {
   }
 
   readonly #local: Local = (name, params, context) => {
-    const write: Write = { request: context.request, deadline: context.deadline, actor: `${context.caller.role} ${context.caller.name}` };
+    const write: Write = { request: context.request, first: context.first ?? undefined, deadline: context.deadline, actor: `${context.caller.role} ${context.caller.name}` };
     const p = params as never;
     switch (name) {
       case 'cluster.nodes': return this.#calls.nodes();
@@ -281,7 +281,7 @@ export class Manager {
       if (pem === undefined) await pause(clock, RECORD_MS, this.#stop.signal);
       else {
         try {
-          await this.call('member.issued', { certificate: pem }, { caller, request: null, deadline: clock.monotonic() + 10_000, stream });
+          await this.call('member.issued', { certificate: pem }, { caller, request: null, first: null, deadline: clock.monotonic() + 10_000, stream });
           this.#pending.remove(pem);
         } catch (error) {
           if (!isBeltError(error) || !error.retryable) {

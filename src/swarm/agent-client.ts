@@ -47,6 +47,8 @@ export interface AgentCallOptions {
   readonly signal?: AbortSignal | undefined;
   /** The request id of a write (32 hex digits): the same for each repeat of it. */
   readonly request?: string | undefined;
+  /** A repeat: how long ago the request was first sent, ms. */
+  readonly ageMs?: number | undefined;
 }
 
 /** Calls that the agent asked must answer itself, and calls that any manager passes to the leader. */

@@ -72,13 +72,14 @@ export class Swarm {
     if (!hasQuorum(survey)) throw quorumError(survey);
     const managers = [...survey.reachable].sort((a, b) => Number(b === survey.leader) - Number(a === survey.leader)).map((name) => this.endpoint(name));
     const request = options.request ?? randomBytes(16).toString('hex');
-    const attempt = (): Promise<CallResult<N>> => this.#client.cluster(managers, call, params, { timeoutMs: PACE.cluster, signal: this.#options.signal, ...options, request });
+    const began = performance.now();
+    const attempt = (ageMs?: number): Promise<CallResult<N>> => this.#client.cluster(managers, call, params, { timeoutMs: PACE.cluster, signal: this.#options.signal, ageMs, ...options, request });
     try {
       return await attempt();
     } catch (error) {
       this.forgetSurvey();
-      if (!isBeltError(error, 'outcome_unknown') || this.#options.signal.aborted) throw error;
-      return await attempt();
+      if (!isBeltError(error, 'outcome_unknown') || !error.retryable || this.#options.signal.aborted) throw error;
+      return await attempt(Math.ceil(performance.now() - began));
     }
   }
 

@@ -43,9 +43,9 @@ export class CertificateCalls {
   }
 
   /** A repeat of the same request finds its first secret in the state and answers with that. */
-  async rotateToken({ role }: CheckedParams<'token.rotate'>, { request }: Write): Promise<{ token: string }> {
+  async rotateToken({ role }: CheckedParams<'token.rotate'>, { request, first }: Write): Promise<{ token: string }> {
     const { group, sealer, enrolment } = this.#options;
-    await group.write(request, { type: 'token.rotate', role, secret: sealer.seal(tokenPurpose(role), newSecret()) });
+    await group.write(request, { type: 'token.rotate', role, secret: sealer.seal(tokenPurpose(role), newSecret()) }, first);
     return { token: enrolment.token(role) };
   }
 
@@ -55,29 +55,29 @@ export class CertificateCalls {
     return { certificates: [...group.state.tables.certificates.values()].map((record) => this.#row(record)) };
   }
 
-  async record({ certificate }: CheckedParams<'certs.record'>, { request }: Write): Promise<{ changed: boolean }> {
+  async record({ certificate }: CheckedParams<'certs.record'>, { request, first }: Write): Promise<{ changed: boolean }> {
     const { group, clock } = this.#options;
     await group.read();
     const x509 = parse(certificate);
     if (!signedByOne(x509, group.state.tables.authority?.roots ?? [])) throw new BeltError('certificate', 'the certificate is not signed by the CA of this cluster');
     const { serial, role, name, fingerprint } = factsOf(x509);
     if (group.state.tables.certificates.has(serial)) return { changed: false };
-    await group.write(request, { type: 'certificate.issued', certificate: { serial, role, name, fingerprint, issuedAt: clock.now(), notAfter: x509.validToDate.getTime() } });
+    await group.write(request, { type: 'certificate.issued', certificate: { serial, role, name, fingerprint, issuedAt: clock.now(), notAfter: x509.validToDate.getTime() } }, first);
     return { changed: true };
   }
 
-  async revoke({ which }: CheckedParams<'certs.revoke'>, { request }: Write): Promise<{ serials: string[] }> {
+  async revoke({ which }: CheckedParams<'certs.revoke'>, { request, first }: Write): Promise<{ serials: string[] }> {
     const { group, clock } = this.#options;
     await group.read();
     const now = clock.now();
     const found = this.#matching(which).filter(({ notAfter, revokedAt }) => notAfter > now && revokedAt === null);
     const serials = found.map(({ serial }) => serial);
-    if (serials.length > 0) await group.write(request, { type: 'all', changes: found.map(({ serial, notAfter }): Change => ({ type: 'certificate.revoke', serial, notAfter })) });
+    if (serials.length > 0) await group.write(request, { type: 'all', changes: found.map(({ serial, notAfter }): Change => ({ type: 'certificate.revoke', serial, notAfter })) }, first);
     return { serials };
   }
 
   /** Begins a rotation: the new root is made known beside the old one, which goes on signing until everybody trusts both. */
-  async rotate({ certificate, key }: CheckedParams<'ca.rotate'>, { request }: Write): Promise<Rotation> {
+  async rotate({ certificate, key }: CheckedParams<'ca.rotate'>, { request, first }: Write): Promise<Rotation> {
     const { group, sealer } = this.#options;
     await group.read();
     const authority = this.#authority();
@@ -88,7 +88,7 @@ export class CertificateCalls {
       { type: 'setting.set', key: NEXT_KEY, value: sealer.seal(NEXT_KEY, key) },
       { type: 'authority.set', authority: { generation: authority.generation, phase: 'distributing', roots: [...authority.roots, `${root}\n`], key: authority.key }, ifRevision: authority.revision },
     ];
-    await group.write(request, { type: 'all', changes });
+    await group.write(request, { type: 'all', changes }, first);
     this.#options.wake();
     return this.#rotation();
   }

@@ -26,6 +26,8 @@ export interface DialOptions {
 export interface CallOptions {
   /** Repeat of a write: the id of its first try. */
   readonly request?: string | undefined;
+  /** A repeat: how long ago the first try was, ms. One that is too old to be recognised gets `outcome_unknown` instead of being done twice. */
+  readonly ageMs?: number | undefined;
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Events that follow the answer (sessions). */
@@ -152,8 +154,8 @@ export class CallClient {
     const id = this.#next++;
     const timeoutMs = Math.min(options.timeoutMs ?? CALL_LIMITS.timeoutMs, CALL_LIMITS.timeoutMs);
     if (options.onEvent !== undefined) this.#streams.set(id, options.onEvent);
-    const { request } = options;
-    this.#socket.write(encodeRequest({ id, call: name, params, timeoutMs, ...(request === undefined ? {} : { request }) }));
+    const { request, ageMs } = options;
+    this.#socket.write(encodeRequest({ id, call: name, params, timeoutMs, ...(request === undefined ? {} : { request }), ...(ageMs === undefined ? {} : { ageMs }) }));
     try {
       const result = await this.#answer(id, name, timeoutMs, options.signal);
       return checked(CALLS[name].result, result, `the answer of ${this.#machine} to ${name}`) as CallResult<N>;

@@ -19,9 +19,10 @@ export interface ClusterCallsOptions {
   readonly engineWarnings: () => readonly string[];
 }
 
-/** What every write carries: its request id, and until when the caller waits (monotonic ms). */
+/** What every write carries: its request id, when a repeat was first sent (ms since 1970), and until when the caller waits (monotonic ms). */
 export interface Write {
   readonly request: string;
+  readonly first?: number | undefined;
   readonly deadline: number;
   /** Who asks, for the journal. */
   readonly actor: string;
@@ -65,14 +66,14 @@ export class ClusterCalls {
     const node = await this.#node(ref);
     const same = Object.entries(set).every(([key, value]) => node.labels[key] === value) && unset.every((key) => !Object.hasOwn(node.labels, key));
     if (same) return { changed: false };
-    await this.#options.group.write(write.request, { type: 'node.label', node: node.id, set, remove: unset });
+    await this.#options.group.write(write.request, { type: 'node.label', node: node.id, set, remove: unset }, write.first);
     return { changed: true };
   }
 
   async availability({ node: ref, availability }: CheckedParams<'nodes.availability'>, write: Write): Promise<Done> {
     const node = await this.#node(ref);
     if (node.availability === availability) return { changed: false };
-    await this.#options.group.write(write.request, { type: 'node.availability', node: node.id, availability });
+    await this.#options.group.write(write.request, { type: 'node.availability', node: node.id, availability }, write.first);
     return { changed: true };
   }
 
@@ -107,11 +108,11 @@ export class ClusterCalls {
       this.#keepQuorum(node, 'remove', force);
       await this.#stepAside(node);
       await this.#options.stepDown(node.id, write.deadline, force);
-      if (node.role === 'manager') await group.write(`${write.request}.role`, { type: 'node.role', node: node.id, role: 'worker' });
+      if (node.role === 'manager') await group.write(`${write.request}.role`, { type: 'node.role', node: node.id, role: 'worker' }, write.first);
       this.#options.wake();
       await this.#options.outOfRaft(node.id, write.deadline);
     }
-    await group.write(write.request, { type: 'node.remove', node: node.id });
+    await group.write(write.request, { type: 'node.remove', node: node.id }, write.first);
     return { changed: true };
   }
 
@@ -123,12 +124,12 @@ export class ClusterCalls {
     return node;
   }
 
-  async #roleChange(node: NodeRecord, role: 'manager' | 'worker', kind: string, { request, actor }: Write): Promise<void> {
+  async #roleChange(node: NodeRecord, role: 'manager' | 'worker', kind: string, { request, first, actor }: Write): Promise<void> {
     const changes: Change[] = [
       { type: 'node.role', node: node.id, role },
       { type: 'operation.intend', operation: request, kind, subject: node.id, detail: JSON.stringify({ actor }) },
     ];
-    await this.#options.group.write(request, { type: 'all', changes });
+    await this.#options.group.write(request, { type: 'all', changes }, first);
     this.#options.wake();
   }
 

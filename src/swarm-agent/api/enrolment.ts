@@ -51,8 +51,8 @@ export class Enrolment {
     const issued = this.#sign(request.csr, before?.role ?? role, id, request.name, request.address);
     if (before === undefined) {
       const changes: Change[] = [...this.#replaced(request.name), { type: 'node.add', node: newNode(id, role, request, issued) }];
-      await group.write(write.request, { type: 'all', changes });
-    } else await group.write(write.request, { type: 'node.certificate', node: id, certificate: recordOf(issued) });
+      await group.write(write.request, { type: 'all', changes }, write.first);
+    } else await group.write(write.request, { type: 'node.certificate', node: id, certificate: recordOf(issued) }, write.first);
     return { id, already: before !== undefined, certificate: issued.pem, membership: this.#membership(id) };
   }
 
@@ -83,7 +83,7 @@ export class Enrolment {
     const change: Change = current
       ? { type: 'node.certificate', node: node.id, certificate: { serial, fingerprint, notAfter } }
       : { type: 'certificate.issued', certificate: { serial, fingerprint, notAfter, name: node.id, role: read.role, issuedAt: x509.validFromDate.getTime() } };
-    await group.write(write.request, change);
+    await group.write(write.request, change, write.first);
     return { changed: true };
   }
 

@@ -12,10 +12,11 @@ export interface Group {
   status(): RaftStatus;
   disk(): { readonly logBytes: number | null; readonly snapshotAgeMs: number | null };
   /**
-   * Writes a change; a repeat with the same id returns the first result. Rejects with the state machine's refusal (`refused`, `unknown_machine`,
+   * Writes a change; a repeat with the same id returns the first result; `first`, when the repeated request was sent for the first time (ms since 1970), has one
+   * that is too old to be recognised refused (`outcome_unknown`). Rejects with the state machine's refusal (`refused`, `unknown_machine`,
    * `bad_request`), with `no_quorum` where nothing was appended (this member does not lead), with `outcome_unknown` where leadership was lost in between.
    */
-  write(id: string, change: Change): Promise<Revision>;
+  write(id: string, change: Change, first?: number): Promise<Revision>;
   /** The hash of {@link state}, for comparing managers. Holds the process up for tens of milliseconds with thousands of nodes. */
   hash(): { readonly index: number; readonly hash: string };
   /** Resolves when {@link state} holds every write acknowledged before the call. Rejects with `no_quorum` where this member does not lead (any more). */

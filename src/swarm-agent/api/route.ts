@@ -32,15 +32,22 @@ export async function route(options: RouteOptions, local: Local, name: CallName,
   const { clock, group } = options;
   const request = context.request ?? randomBytes(16).toString('hex');
   const giveUp = Math.min(clock.monotonic() + ROUTE.leaderMs, context.deadline);
+  const began = clock.now();
+  let { first } = context;
   let unknown: BeltError | null = null;
   for (;;) {
     try {
       const leader = leaderOf(group);
-      if (leader === 'self') return await local(name, params, { ...context, request });
-      if (leader !== null) return await forward(options, leader, name, params, { ...context, request });
+      if (leader === 'self') return await local(name, params, { ...context, request, first });
+      if (leader !== null) return await forward(options, leader, name, params, { ...context, request, first });
     } catch (error) {
       if (!isBeltError(error) || !['no_quorum', 'outcome_unknown', 'unreachable', 'timeout'].includes(error.code)) throw error;
-      if (error.code === 'outcome_unknown') unknown = error;
+      // A repeat so old that nobody can tell: asking again would tell no more.
+      if (error.code === 'outcome_unknown' && !error.retryable) throw error;
+      if (error.code === 'outcome_unknown') {
+        unknown = error;
+        first ??= began;
+      }
     }
     if (clock.monotonic() >= giveUp || options.signal.aborted) break;
     await pause(clock, ROUTE.lookMs, options.signal);
@@ -64,9 +71,10 @@ function leaderOf(group: Group): ManagerAddress | 'self' | null {
 
 async function forward({ clock, peers }: RouteOptions, leader: ManagerAddress, name: CallName, params: unknown, context: CallContext & { readonly request: string }): Promise<unknown> {
   const timeoutMs = Math.max(1, Math.floor(context.deadline - clock.monotonic()));
-  const { request } = context;
+  const { request, first } = context;
+  const ageMs = first === null ? undefined : Math.max(0, Math.round(clock.now() - first));
   try {
-    return await peers.call(leader, 'forward', { call: name, params, request, caller: wireCaller(context.caller) }, { timeoutMs, request });
+    return await peers.call(leader, 'forward', { call: name, params, request, caller: wireCaller(context.caller) }, { timeoutMs, request, ageMs });
   } catch (error) {
     // `forward` counts as a write whatever it carries; a read that was lost can simply be asked again.
     if (isBeltError(error, 'outcome_unknown') && !CALLS[name].write) throw new BeltError('unreachable', error.message, { cause: error });

@@ -22,6 +22,8 @@ export interface CallContext {
   readonly caller: CallerIdentity;
   /** The request id of a write, null where the caller gave none. */
   readonly request: string | null;
+  /** When a repeated request was sent for the first time, by this agent's clock (ms since 1970); null for a first try. */
+  readonly first: number | null;
   /** When the caller stops waiting, monotonic ms. */
   readonly deadline: number;
   readonly stream: Stream;
@@ -155,7 +157,8 @@ class Connection implements Served {
     const params = checked(CALLS[name].params, request.params, name);
     const deadline = this.#options.clock.monotonic() + (request.timeoutMs ?? CALL_LIMITS.timeoutMs);
     const handler = this.#options.handlers[name] as (params: unknown, context: CallContext) => Promise<unknown>;
-    return handler(params, { caller, request: request.request ?? null, deadline, stream: this.#stream(request.id) });
+    const first = request.ageMs === undefined ? null : this.#options.clock.now() - request.ageMs;
+    return handler(params, { caller, request: request.request ?? null, first, deadline, stream: this.#stream(request.id) });
   }
 
   #stream(id: number): Stream {

@@ -29,6 +29,8 @@ const Request = v.object({
   params: v.optional(v.unknown(), {}),
   /** Makes a repeat of a write harmless. */
   request: v.optional(Id),
+  /** A repeat: how long ago the request was sent for the first time, ms. No point in time, for the caller's clock may be wrong. */
+  ageMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
   /** How long the caller waits, ms. */
   timeoutMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(CALL_LIMITS.timeoutMs))),
 });

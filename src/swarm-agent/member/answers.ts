@@ -58,7 +58,8 @@ export class Answers {
     this.#writes.delete(index);
     if (write.term !== term) write.reject(unknown('leadership was lost'));
     else if (result.ok) write.resolve(result.revision);
-    else write.reject(new BeltError(result.code, result.message));
+    // The state's own word on a repeat that is too old will be the same the next time.
+    else write.reject(new BeltError(result.code, result.message, { retryable: false }));
   }
 
   /** Leadership of `term` is over: what it appended above `after` has an unknown outcome. */
