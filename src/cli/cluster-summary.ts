@@ -1,10 +1,7 @@
-/** A cluster in one line: as its managers say where a swarm is formed, else by its machines, of which active ones count as ready. */
+/** A cluster in one line. Its nodes are the swarm's where managers answer, else its machines: active ones count as ready. */
 import { isBeltError } from '../errors.ts';
-import { clusterFiles } from '../inventory/cluster.ts';
 import type { Current } from '../inventory/home.ts';
-import type { ClusterState } from '../inventory/state.ts';
-import { compareNames } from '../provision/fleet.ts';
-import { Context } from './context.ts';
+import type { ClusterView, Context } from './context.ts';
 import { agentBook, withSwarm } from './swarm-access.ts';
 
 export interface ClusterSummary {
@@ -18,25 +15,22 @@ export interface ClusterSummary {
   readonly total: number | null;
 }
 
-/** What is known of the cluster now. Managers that do not answer, or are too few, leave what was last known of them. */
-export async function summarizeCluster(outer: Context, name: string, state: Readonly<ClusterState>, current: Current): Promise<ClusterSummary> {
-  const machines = Object.values(state.machines);
-  const plain = { cluster: name, current: current.cluster === name, active: current.active[name] ?? null };
-  const book = agentBook(clusterFiles(outer.home, name));
-  if (book.managers.length === 0) {
-    return { ...plain, leader: null, managers: null, ready: machines.filter((machine) => machine.status === 'active').length, total: machines.length };
-  }
-  const ctx = new Context(outer.ports, outer.ui, { ...outer.flags, cluster: name }, outer.command);
+/** What is known of the cluster: from its managers where it has some, as they were last seen where too few of them answer. */
+export async function summarizeCluster(ctx: Context, cluster: ClusterView, current: Current): Promise<ClusterSummary> {
+  const machines = Object.values(cluster.state.machines);
+  const summary: ClusterSummary = {
+    cluster: cluster.name, current: current.cluster === cluster.name, active: current.active[cluster.name] ?? null, leader: null, managers: null,
+    ready: machines.filter((machine) => machine.status === 'active').length, total: machines.length,
+  };
+  const known = agentBook(cluster.files).managers.map(({ name }) => name);
+  if (known.length === 0) return summary;
   try {
-    const { nodes } = await withSwarm(ctx, ctx.cluster(), (swarm) => swarm.cluster('cluster.nodes', {}));
-    const managers = nodes.filter(({ role }) => role === 'manager');
-    return {
-      ...plain, leader: managers.find(({ managerStatus }) => managerStatus === 'leader')?.name ?? null, managers: managers.map((node) => node.name),
-      ready: nodes.filter(({ status }) => status === 'ready').length, total: nodes.length,
-    };
+    const { leader, managers, workers } = await withSwarm(ctx, cluster, (swarm) => swarm.cluster('cluster.status', {}));
+    const answering = managers.filter(({ status }) => status !== 'unreachable').length;
+    return { ...summary, leader, managers: managers.map(({ name }) => name).sort(), ready: answering + workers.ready, total: managers.length + workers.total };
   } catch (error) {
     if (!isBeltError(error)) throw error;
-    outer.ui.warn(`${name}: ${error.message}`);
-    return { ...plain, leader: null, managers: book.managers.map((manager) => manager.name).sort(compareNames), ready: null, total: null };
+    ctx.ui.warn(`${cluster.name}: ${error.message}`);
+    return { ...summary, managers: known.toSorted() };
   }
 }

@@ -1,7 +1,7 @@
-/** `belt cluster ls`: clusters here, with the active machine, the leader and the nodes as they were last seen. */
+/** `belt cluster ls`: clusters here, with the active machine, the leader, the managers and the nodes. */
 import { existsSync } from 'node:fs';
 
-import { viewCluster } from '../../inventory/cluster.ts';
+import { clusterFiles, viewCluster } from '../../inventory/cluster.ts';
 import { listClusters, readCurrent } from '../../inventory/home.ts';
 import { isBeltError } from '../../errors.ts';
 import { defineCommand } from '../command.ts';
@@ -15,7 +15,9 @@ export const command = defineCommand({
     const rows: ClusterSummary[] = [];
     for (const name of existsSync(ctx.home.folder) ? listClusters(ctx.home) : []) {
       try {
-        rows.push(await summarizeCluster(ctx, name, viewCluster(ctx.home, name), current));
+        const state = viewCluster(ctx.home, name);
+        const view = { name, files: clusterFiles(ctx.home, name), exists: true, state, tag: { cluster: name, clusterId: state.cluster.id } };
+        rows.push(await summarizeCluster(ctx, view, current));
       } catch (error) {
         // One damaged cluster does not hide the others.
         if (!isBeltError(error)) throw error;
