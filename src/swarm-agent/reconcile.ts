@@ -17,7 +17,7 @@ export type Step =
 
 /** One step, or null when all is as it should be. Pure. */
 export function nextStep(state: ClusterState, raft: RaftStatus, self: string): Step | null {
-  return membershipStep(state, raft, self) ?? journalStep(state, raft);
+  return membershipStep(state, raft, self) ?? journalStep(state, raft) ?? certificateStep(state);
 }
 
 function membershipStep(state: ClusterState, raft: RaftStatus, self: string): Step | null {
@@ -46,6 +46,16 @@ function journalStep({ tables }: ClusterState, raft: RaftStatus): Step | null {
     const change: Change = { type: 'operation.end', operation: operation.id, state: overtaken ? 'failed' : 'done', detail: overtaken ? 'another operation came between' : operation.detail };
     return { do: 'write', id: `${operation.id}.end`, change };
   }
+  return null;
+}
+
+/** Certificates a state may hold before those that have run out are forgotten: a few of each node, and as many of operators. */
+const CERTIFICATES = { ofNode: 4, others: 256 } as const;
+
+/** Every renewal leaves a record; without this the state would grow for ever. Told by the state's own time, so that all leaders decide alike. */
+function certificateStep({ tables: { certificates, nodes }, at, index }: ClusterState): Step | null {
+  if (certificates.size <= CERTIFICATES.ofNode * nodes.size + CERTIFICATES.others) return null;
+  for (const { notAfter } of certificates.values()) if (notAfter < at) return { do: 'write', id: `prune.${index}`, change: { type: 'certificate.prune' } };
   return null;
 }
 

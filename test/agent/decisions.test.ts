@@ -104,4 +104,15 @@ describe('the leader’s next step', () => {
     expect(nextStep(state(a, b, intend), raft({ a: 'voter', b: 'voter' }), 'a')).toMatchObject({ do: 'write', change: { type: 'operation.end', state: 'done' } });
     expect(nextStep(state(a, node('b', 'worker'), intend), raft({ a: 'voter' }), 'a')).toMatchObject({ do: 'write', change: { type: 'operation.end', state: 'failed' } });
   });
+  test('certificates that have run out are forgotten when there are many, and only those', () => {
+    const issued = (count: number, notAfter: number): Change[] => Array.from({ length: count }, (_, n) => ({
+      type: 'certificate.issued', certificate: { serial: `${notAfter}-${n}`, role: 'operator', name: 'anna', fingerprint: 'f', issuedAt: 0, notAfter },
+    }));
+    const prune = { do: 'write', change: { type: 'certificate.prune' } };
+    expect(nextStep(state(a, ...issued(200, -1)), raft({ a: 'voter' }), 'a')).toBeNull();
+    expect(nextStep(state(a, ...issued(300, 9_000_000)), raft({ a: 'voter' }), 'a')).toBeNull();
+    expect(nextStep(state(a, ...issued(299, 9_000_000), ...issued(1, -1)), raft({ a: 'voter' }), 'a')).toMatchObject(prune);
+    const pruned = state(a, ...issued(299, 9_000_000), ...issued(1, -1), { type: 'certificate.prune' });
+    expect(pruned.tables.certificates.size).toBe(299);
+  });
 });
