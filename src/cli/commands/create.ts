@@ -96,7 +96,8 @@ async function carryOut(ctx: Context, names: readonly string[], plan: CreatePlan
   const fresh = made.flatMap((outcome) => (outcome.ok ? [outcome.value] : []));
   const expected = [...fresh, ...plan.existing.filter((machine) => machine.driver === driver.name && machine.status === 'new')];
   const waited = way.wait && !ctx.signal.aborted ? await waitActive(ctx, deps, driver, expected, way.timeoutMs) : [];
-  show(ctx, names, store.state.machines);
+  // Where nothing is there, what failed says it all.
+  if (failure === null || ctx.ui.json || names.some((name) => store.state.machines[name] !== undefined)) show(ctx, names, store.state.machines);
   ctx.signal.throwIfAborted();
   if (failure !== null) throw made.length < names.length && failure.code === 'failed' ? new BeltError('partly', failure.message, { next: failure.next }) : failure;
   return waitFailure(waited);

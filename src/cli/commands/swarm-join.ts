@@ -21,7 +21,7 @@ export const command = defineCommand({
       const survey = await hands.swarm.survey();
       if (survey.voters.length === 0) throw noSwarm();
       if (!survey.voters.some(({ name }) => name === by.name)) {
-        throw new BeltError('refused', `${by.name} is no manager of the swarm`, { machine: by.name, next: `name one of ${survey.voters.map(({ name }) => name).join(', ')}` });
+        throw new BeltError('refused', `${by.name} is no manager of the swarm`, { machine: by.name, next: `name one of ${survey.voters.map(({ name }) => name).sort().join(', ')}` });
       }
       const { token } = await hands.swarm.cluster('token.show', { role });
       const others = survey.voters.filter(({ name }) => name !== by.name && survey.reachable.includes(name)).map(({ address }) => address);
