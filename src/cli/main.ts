@@ -3,7 +3,7 @@ import { enableCompileCache } from 'node:module';
 import { readFileSync } from 'node:fs';
 
 enableCompileCache();
-const { run } = await import('./run.ts');
+const [{ run }, { BeltError }] = await Promise.all([import('./run.ts'), import('../errors.ts')]);
 
 const stop = new AbortController();
 let interrupts = 0;
@@ -12,7 +12,7 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
     interrupts += 1;
     // The first lets the command save and say what is done; who asks twice wants out now.
     if (interrupts > 1) process.exit(130);
-    stop.abort(name);
+    stop.abort(new BeltError('interrupted', 'interrupted', { cause: name }));
   });
 }
 // A reader that left (`belt ls | head -1`) is no failure of ours.

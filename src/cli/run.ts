@@ -29,11 +29,17 @@ export async function run(argv: readonly string[], terminal: Terminal, ports: Po
     const status = await command.run(new Context(ports, ui, parsed.flags, line.entry.path), parsed.args);
     return status ?? EXIT.done;
   } catch (error) {
-    const shown = ports.signal.aborted && !isBeltError(error) ? asBeltError(error, 'interrupted') : error;
+    const shown = ports.signal.aborted ? interrupted(error) : error;
     ui.error(shown);
     if (ports.signal.aborted) return EXIT.interrupted;
     return isBeltError(shown) ? shown.exit : EXIT.failed;
   }
+}
+
+/** What is said after Ctrl-C: what was cut short, and that nothing is lost by it. */
+function interrupted(error: unknown): BeltError {
+  const cut = asBeltError(error, 'interrupted');
+  return cut.next === undefined ? new BeltError(cut.code, cut.message, { machine: cut.machine, cause: cut, next: 'the same command again goes on from here' }) : cut;
 }
 
 function makeUi(terminal: Terminal, ports: Ports, flags: { json: boolean; debug: boolean; yes: boolean }) {

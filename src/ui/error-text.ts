@@ -1,5 +1,6 @@
 /** What people read when something failed: what, on which machine, why, and what to type next. */
 import { BeltError, isBeltError, type Outcome } from '../errors.ts';
+import { compressNames } from '../range/compress.ts';
 
 /** Most failed machines that are named one by one before the rest is counted. */
 const NAMED_MAX = 50;
@@ -29,9 +30,13 @@ function trace(error: unknown): string[] {
 
 /** One line a failed machine, `name: why`, with its own way out where it has one. */
 export function failureLines(outcomes: readonly Outcome<unknown>[]): string[] {
-  const failed = outcomes.filter((outcome) => !outcome.ok);
+  const all = outcomes.filter((outcome) => !outcome.ok);
+  // Ctrl-C is one reason, whatever the number of machines it met.
+  const cut = all.filter((outcome) => outcome.error.code === 'interrupted').map((outcome) => outcome.name);
+  const failed = all.filter((outcome) => outcome.error.code !== 'interrupted');
   const lines = failed.slice(0, NAMED_MAX).map((outcome) => `  ${withName(outcome.name, outcome.error.message)}${outcome.error.next === undefined ? '' : ` (next: ${outcome.error.next})`}`);
   if (failed.length > NAMED_MAX) lines.push(`  … and ${failed.length - NAMED_MAX} more`);
+  if (cut.length > 0) lines.push(`  interrupted: ${compressNames(cut)}`);
   return lines;
 }
 

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 
+import { BeltError } from '../../src/errors.ts';
 import { stage } from './line.ts';
 
 describe('create', () => {
@@ -214,7 +215,7 @@ describe('clusters', () => {
 describe('interruption', () => {
   it('ends with 130 and the state saved', async () => {
     using on = stage();
-    on.stop.abort('SIGINT');
-    expect((await on.belt('create', '512mb', 'node1')).exit).toBe(130);
+    on.stop.abort(new BeltError('interrupted', 'interrupted'));
+    expect(await on.belt('create', '512mb', 'node1')).toEqual({ exit: 130, stdout: '', stderr: 'belt: interrupted\nnext: the same command again goes on from here\n' });
   });
 });

@@ -65,6 +65,11 @@ describe('errors', () => {
     const outcomes = oks.map((ok, at): Outcome => (ok ? { name: `n${at}`, ok, value: undefined } : { name: `n${at}`, ok, error: new BeltError('driver', 'no') }));
     expect(outcomeError(outcomes, 'made')?.code ?? null).toBe(code);
   });
+
+  it('names those that Ctrl-C met as one range', () => {
+    const outcomes = ['n1', 'n2', 'n3'].map((name, at): Outcome => ({ name, ok: false, error: new BeltError(at === 0 ? 'driver' : 'interrupted', 'no') }));
+    expect(outcomeError(outcomes, 'made')?.message).toBe('3 of 3 machines were not made:\n  n1: no\n  interrupted: n[2:3]');
+  });
 });
 
 describe('confirmation', () => {

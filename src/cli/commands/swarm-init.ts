@@ -19,7 +19,8 @@ export const command = defineCommand({
       }
       return ctx.ui.progress('init', null, async (report) => {
         await needBootstrapped(hands, [machine], report);
-        return initSwarm(hands, machine, report);
+        const { already } = await initSwarm(hands, machine, report);
+        return { already: already || voters.length > 0 };
       });
     });
     ctx.ui.report({ name: args.name, already: done.already }, (ui) =>
