@@ -181,6 +181,7 @@ export class Machines {
   }
 
   async #up(one: Live): Promise<void> {
+    if (one.record.power === 'paused') await this.#freeze([one], false);
     one.reservation ??= await reserveAddress(one.record.address, one.record.sshPort);
     await this.#listen(one);
     if (one.fault !== undefined) throw new BeltError('driver', `${one.record.name}: ${one.fault}`, { machine: one.record.name, next: `make it anew: belt rm ${one.record.name}, then belt create` });

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 
+import { BeltError } from '../errors.ts';
 import { replaceFileSync } from '../inventory/atomic-file.ts';
 
 const Book = v.object({
@@ -26,7 +27,7 @@ export class AgentBook {
   readonly #file: string;
   #book: Book;
 
-  /** Reads the file; one that is missing or damaged is an empty book. */
+  /** Reads the file; a missing one is an empty book. Throws `state_damaged`, `state_newer`, `disk`. */
   constructor(file: string) {
     this.#file = file;
     this.#book = read(file);
@@ -80,10 +81,19 @@ export class AgentBook {
   }
 }
 
+/** A damaged file is refused, not forgotten: with an empty book a swarm would look like none, and nothing would guard its quorum. */
 function read(file: string): Book {
+  let text: string;
   try {
-    return v.parse(Book, JSON.parse(readFileSync(file, 'utf8')));
-  } catch {
-    return EMPTY;
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return EMPTY;
+    throw new BeltError('disk', `cannot read ${file}: ${(error as Error).message}`, { cause: error });
+  }
+  try {
+    return v.parse(Book, JSON.parse(text));
+  } catch (error) {
+    if (/^\{"version":([2-9]|\d\d)/.test(text)) throw new BeltError('state_newer', `${file} was written by a newer belt`, { next: 'use that belt' });
+    throw new BeltError('state_damaged', `${file} is damaged; it says where the managers are`, { cause: error, next: `rm ${file}, then belt bootstrap RANGE: it learns them again and changes nothing` });
   }
 }

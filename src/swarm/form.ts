@@ -66,7 +66,7 @@ export async function formSwarm(hands: Hands, plan: FormPlan, report: Report): P
   swarm.forgetSurvey();
   await swarm.survey();
   const says = founded.already ? 'This node is part of the swarm already, as a manager.' : 'This node made the swarm and manages it.';
-  const one: Outcome<Joined> = { name: first.name, ok: true, value: { role: 'manager', already: founded.already, says } };
+  const one: Outcome<Joined> = { name: first.name, ok: true, value: { role: 'manager', already: founded.already, says, warnings: [] } };
   return managers.map(({ name }) => (name === first.name ? one : (joined.find((outcome) => outcome.name === name) as Outcome<Joined>)));
 }
 

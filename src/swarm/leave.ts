@@ -10,14 +10,14 @@ export interface Left {
   readonly note: string;
 }
 
-/** One after another where managers go, since Raft loses one member at a time. The last manager ends the swarm and only forgets. */
+/** One after another where managers go, since Raft loses one member at a time. Where all of them go the swarm ends: nobody is asked, each only forgets. */
 export async function leaveSwarm(swarm: Swarm, names: readonly string[], options: { readonly force: boolean; readonly signal: AbortSignal }, report: Report): Promise<Outcome<Left>[]> {
   const { voters } = await swarm.survey();
   const managers = new Set(voters.map(({ name }) => name));
   const ends = managers.size > 0 && [...managers].every((name) => names.includes(name));
   // Workers first: they need the managers to leave well.
   const ordered = names.toSorted((a, b) => Number(managers.has(a)) - Number(managers.has(b)));
-  const outcomes = await runAll(ordered, (name) => leaveOne(swarm, name, options.force, ends && managers.has(name)), {
+  const outcomes = await runAll(ordered, (name) => leaveOne(swarm, name, options.force, ends), {
     limit: ordered.some((name) => managers.has(name)) ? 1 : 20, signal: options.signal, nameOf: (name) => name, onDone: (_outcome, done, failed) => report({ done, failed }),
   });
   swarm.forgetSurvey();

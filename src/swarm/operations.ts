@@ -47,7 +47,7 @@ export interface BootstrapChoice {
 export async function bootstrapAll(hands: Hands, machines: readonly Machine[], choice: BootstrapChoice, report: Report): Promise<Outcome<Bootstrapped>[]> {
   const { swarm, connections, cluster, authority, roots, signal, now, limit, engineOf } = hands;
   const outcomes = await bootstrapMachines({
-    machines, cluster: { ...cluster, roots: splitPem(roots) }, signer: authoritySigner(authority, now), engineOf, signal, now, limit, ...choice,
+    machines, cluster: { ...cluster, roots: splitPem(roots) }, signer: authoritySigner(authority, now, cluster.certificateLifetimeMs), engineOf, signal, now, limit, ...choice,
     connect: (machine) => connections.connect(machine, signal),
     onProgress: (event) => report(toEvent(event)),
   });

@@ -3,6 +3,7 @@
  * before anything is sent, and is what the guard and a rebuild decide by. What decides here is pure.
  */
 import { compressNames } from '../range/compress.ts';
+import { compareNames } from '../provision/fleet.ts';
 import { noQuorum, quorumOf } from '../topology/quorum.ts';
 import { BeltError } from '../errors.ts';
 import type { CallResult } from '../swarm-agent/api/calls.ts';
@@ -38,7 +39,7 @@ export function judgeSurvey(answers: readonly Answer[], known: readonly { readon
   const views = answers.flatMap(({ health }) => (health?.raft == null ? [] : [{ machine: health.machine, raft: health.raft }]));
   const best = views.reduce<RaftView | null>((top, { raft }) => (top === null || compareViews(raft, top) > 0 ? raft : top), null);
   if (best === null) return { voters: known.map((manager) => ({ ...manager, voter: true, datacenter: '' })), reachable: [], leader: null, epoch: 0 };
-  const voters = best.members.filter(({ voter }) => voter);
+  const voters = best.members.filter(({ voter }) => voter).toSorted((a, b) => compareNames(a.name, b.name));
   const answered = new Set(views.filter(({ raft }) => raft.epoch === best.epoch && raft.state !== 'stopped').map(({ machine }) => machine));
   const reachable = voters.map(({ name }) => name).filter((name) => answered.has(name));
   const leading = views.filter(({ raft }) => raft.epoch === best.epoch && raft.state === 'leader').toSorted((a, b) => b.raft.term - a.raft.term)[0];

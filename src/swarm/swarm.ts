@@ -3,7 +3,7 @@ import { randomBytes, type X509Certificate } from 'node:crypto';
 
 import { AGENT_PORT, addressOf } from '../bootstrap/wanted.ts';
 import { factsOf } from '../certs/identity.ts';
-import { BeltError, isBeltError } from '../errors.ts';
+import { BeltError, isBeltError, type ErrorCode } from '../errors.ts';
 import type { Machine } from '../provision/driver.ts';
 import { runAll } from '../provision/run-all.ts';
 import type { CallParams, CallResult } from '../swarm-agent/api/calls.ts';
@@ -22,7 +22,9 @@ export interface SwarmOptions {
 }
 
 /** Milliseconds. A manager that does not shake hands in `dial` counts as gone; one that is slow in answering gets `health`. */
-const PACE = { dial: 2000, health: 1500, cluster: 15_000 } as const;
+const PACE = { dial: 1500, health: 1000, cluster: 15_000 } as const;
+/** Failures that say that a repeat was not carried out. */
+const UNDONE: ReadonlySet<ErrorCode> = new Set(['no_quorum', 'unreachable', 'timeout']);
 /** Machines asked who manages the cluster, where nobody is known, and how many at once. */
 const SEARCH = { machines: 200, atOnce: 20 } as const;
 
@@ -79,7 +81,10 @@ export class Swarm {
     } catch (error) {
       this.forgetSurvey();
       if (!isBeltError(error, 'outcome_unknown') || !error.retryable || this.#options.signal.aborted) throw error;
-      return await attempt(Math.ceil(performance.now() - began));
+      return await attempt(Math.ceil(performance.now() - began)).catch((again: unknown) => {
+        // That nothing was done the second time says nothing of the first.
+        throw isBeltError(again) && UNDONE.has(again.code) ? error : again;
+      });
     }
   }
 

@@ -55,6 +55,13 @@ describe('a swarm of five managers over three datacenters', { timeout: 120_000 }
     expect(status).toMatchObject({ quorum: 3, reachable: 5, workers: { ready: 2, total: 2 }, tolerates: { nodes: 2 } });
   });
 
+  it('lets a frozen machine go on when it is started', async () => {
+    await done('pause mg4');
+    await done('start mg4');
+    expect(await done('bootstrap mg4')).toBe('mg4: nothing to do\n');
+    await until('swarm status --json', ({ code, stdout }) => code === 0 && (JSON.parse(stdout) as { reachable: number }).reachable === 5);
+  });
+
   it('writes with two managers killed, refuses to lose the third, and says so when it is lost', async () => {
     await done('kill mg0 mg1');
     await until('swarm label node1 after=two', ({ code }) => code === 0);
@@ -115,5 +122,14 @@ describe('a swarm of five managers over three datacenters', { timeout: 120_000 }
     // What it holds is of the CA before the rotation: it is given another on the way.
     expect(await belt('swarm join node1 node2')).toMatchObject({ code: 5, stderr: expect.stringContaining('node1 is no manager of the swarm') });
     expect(await done(`swarm join ${(await nodes())[0]?.name ?? ''} node2`)).toBe('node2: This node joined a swarm as a worker.\n');
+  });
+
+  it('ends when everybody leaves, and can be formed anew', async () => {
+    const all = (await nodes()).map(({ name }) => name);
+    expect((await belt(`swarm leave --yes ${all.join(' ')}`)).code).toBe(5);
+    await done(`swarm leave --yes --force ${all.join(' ')}`);
+    expect((await belt('swarm nodes')).stderr).toContain('form no swarm yet');
+    expect((await done(`swarm init ${all[0]}`)).trim()).toBe(`${all[0]}: This node made the swarm and manages it.`);
+    expect((await nodes()).map(({ name }) => name)).toEqual([all[0]]);
   });
 });
