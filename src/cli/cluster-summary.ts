@@ -22,15 +22,16 @@ export async function summarizeCluster(ctx: Context, cluster: ClusterView, curre
     cluster: cluster.name, current: current.cluster === cluster.name, active: current.active[cluster.name] ?? null, leader: null, managers: null,
     ready: machines.filter((machine) => machine.status === 'active').length, total: machines.length,
   };
-  const known = agentBook(cluster.files).managers.map(({ name }) => name);
-  if (known.length === 0) return summary;
+  let known: string[] = [];
   try {
+    known = agentBook(cluster.files).managers.map(({ name }) => name);
+    if (known.length === 0) return summary;
     const { leader, managers, workers } = await withSwarm(ctx, cluster, (swarm) => swarm.cluster('cluster.status', {}));
     const answering = managers.filter(({ status }) => status !== 'unreachable').length;
     return { ...summary, leader, managers: managers.map(({ name }) => name).sort(), ready: answering + workers.ready, total: managers.length + workers.total };
   } catch (error) {
     if (!isBeltError(error)) throw error;
     ctx.ui.warn(`${cluster.name}: ${error.message}`);
-    return { ...summary, managers: known.toSorted() };
+    return { ...summary, managers: known.length === 0 ? null : known.toSorted() };
   }
 }

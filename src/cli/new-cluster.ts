@@ -3,13 +3,14 @@ import { createPublicKey, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 
-import { createAuthority, exportKey, loadAuthority, readPem, signKey, type Authority } from '../certs/authority.ts';
+import { createAuthority, exportKey, readPem, signKey, type Authority } from '../certs/authority.ts';
 import { newKey } from '../certs/csr.ts';
 import { BeltError } from '../errors.ts';
 import { replaceFileSync } from '../inventory/atomic-file.ts';
 import { type ClusterFiles, clusterFiles, createCluster } from '../inventory/cluster.ts';
 import type { Home } from '../inventory/home.ts';
 import { generateSshKeyPair } from '../ssh/key-pair.ts';
+import { isOperatorWhole, readAuthority } from './cluster-credentials.ts';
 
 interface World {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -37,7 +38,7 @@ export function ensureAuthority(files: ClusterFiles, clusterId: string, world: W
   const passphrase = world.env[CA_PASSPHRASE] || undefined;
   let authority: Authority;
   if (existsSync(files.caCertificate) && existsSync(files.caKey)) {
-    authority = loadAuthority(readFileSync(files.caCertificate, 'utf8'), readFileSync(files.caKey, 'utf8'), passphrase);
+    authority = readAuthority(files, passphrase);
   } else if (existsSync(files.caCertificate)) {
     // The key is written before the certificate, so this is no attempt that died: a new CA would lock everybody out.
     throw new BeltError('certificate', `${files.caKey} is missing`, { next: 'put the key back from where the cluster was made; only the holder of the CA key can do this' });
@@ -46,7 +47,8 @@ export function ensureAuthority(files: ClusterFiles, clusterId: string, world: W
     replaceFileSync(files.caKey, exportKey(authority, passphrase));
     replaceFileSync(files.caCertificate, authority.certificate);
   }
-  if (!existsSync(files.operatorCertificate) || !existsSync(files.operatorKey)) issueOperator(files, authority, operatorName(world.env), world.now());
+  // Also after a crash between the two files.
+  if (!isOperatorWhole(files)) issueOperator(files, authority, operatorName(world.env), world.now());
   return authority;
 }
 

@@ -1,10 +1,8 @@
 /** A command's way to the cluster's agents and machines: credentials, remembered managers, SSH connections, the CA. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 
 import type { EngineWish } from '../bootstrap/wanted.ts';
-import { loadAuthority } from '../certs/authority.ts';
-import { splitPem } from '../certs/identity.ts';
 import { BeltError } from '../errors.ts';
 import type { ClusterFiles, OpenCluster } from '../inventory/cluster.ts';
 import { readCurrent } from '../inventory/home.ts';
@@ -14,6 +12,7 @@ import { MachineConnections } from '../swarm/machine-connections.ts';
 import type { Hands } from '../swarm/operations.ts';
 import { Swarm } from '../swarm/swarm.ts';
 import { certificateLifetime } from './certificate-lifetime.ts';
+import { readAuthority, readCredentials, readRoots } from './cluster-credentials.ts';
 import type { ClusterView, Context } from './context.ts';
 import { CA_PASSPHRASE, ensureAuthority } from './new-cluster.ts';
 
@@ -45,8 +44,8 @@ export async function withHands<T>(ctx: Context, act: (hands: Hands, open: OpenC
     const { files, store, tag } = open;
     const id = store.state.cluster.id;
     ensureAuthority(files, id, ctx.ports);
-    const roots = readFileSync(files.caCertificate, 'utf8');
-    const authority = loadAuthority(splitPem(roots)[0] ?? '', readFileSync(files.caKey, 'utf8'), ctx.ports.env[CA_PASSPHRASE] || undefined);
+    const authority = readAuthority(files, ctx.ports.env[CA_PASSPHRASE] || undefined);
+    const roots = readRoots(files).join('');
     const swarm = openSwarm(ctx, files, id, new Map(Object.entries(store.state.machines)));
     const connections = new MachineConnections({
       keyFile: files.sshKey, now: ctx.ports.now, pinned: (name) => store.state.hostKeys[name] ?? null,
@@ -61,11 +60,10 @@ export async function withHands<T>(ctx: Context, act: (hands: Hands, open: OpenC
 }
 
 function openSwarm(ctx: Context, files: ClusterFiles, clusterId: string, machines: ReadonlyMap<string, Machine>): Swarm {
-  const need = (file: string): string => {
-    if (!existsSync(file)) throw new BeltError('failed', `cluster ${ctx.clusterName} has no certificates yet`, { next: "belt create SIZE RANGE, then belt swarm form M/D RANGE" });
-    return readFileSync(file, 'utf8');
-  };
-  const credentials = { clusterId, key: need(files.operatorKey), cert: need(files.operatorCertificate), roots: splitPem(need(files.caCertificate)) };
+  if (![files.operatorKey, files.operatorCertificate, files.caCertificate].every(existsSync)) {
+    throw new BeltError('failed', `cluster ${ctx.clusterName} has no certificates yet`, { next: "belt create SIZE RANGE, then belt swarm form M/D RANGE" });
+  }
+  const credentials = readCredentials(files, clusterId);
   return new Swarm({ credentials, book: agentBook(files), machines, active: readCurrent(ctx.home).active[ctx.clusterName] ?? null, signal: ctx.signal });
 }
 
