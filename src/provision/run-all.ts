@@ -7,7 +7,7 @@ export interface RunAllOptions<T, R> {
   readonly signal: AbortSignal;
   /** What the item is called in its outcome. */
   readonly nameOf: (item: T) => string;
-  /** Told as each item ends, with how many have ended and failed so far. */
+  /** Told as each item ends, with how many have succeeded and failed so far. */
   readonly onDone?: (outcome: Outcome<R>, done: number, failed: number) => void;
 }
 
@@ -33,8 +33,8 @@ export async function runAll<T, R>(items: readonly T[], act: (item: T, signal: A
       next += 1;
       const outcome = await runOne(items[at] as T);
       outcomes[at] = outcome;
-      done += 1;
-      if (!outcome.ok) failed += 1;
+      if (outcome.ok) done += 1;
+      else failed += 1;
       options.onDone?.(outcome, done, failed);
     }
   };

@@ -50,7 +50,7 @@ export async function runWithProgress<T>(options: ProgressOptions, act: (report:
   const running = act(report);
   const late = await Promise.race([running.then(() => false, () => false), after(SHOW_AFTER_MS)]);
   if (!late) return running;
-  if (options.live) return showLive(running, text);
+  if (options.live) return showLive(running, text, () => standing.failed > 0);
   options.write(text());
   const ticker = setInterval(() => options.write(text()), LINE_EVERY_MS);
   try {
@@ -65,8 +65,8 @@ function after(ms: number): Promise<true> {
   return new Promise((resolve) => setTimeout(() => resolve(true), ms).unref());
 }
 
-/** A spinner with the text, redrawn by listr2 on stderr (stdout is for results); it stays as one line when all is over. */
-async function showLive<T>(running: Promise<T>, text: () => string): Promise<T> {
+/** A spinner with the text, redrawn by listr2 on stderr (stdout is for results); it stays as one line when all is over, ticked where nothing failed. */
+async function showLive<T>(running: Promise<T>, text: () => string, failed: () => boolean): Promise<T> {
   const { Listr, ListrLogger, ProcessOutput } = await import('listr2');
   const follow = async (_: unknown, task: { title: string }): Promise<void> => {
     const ticker = setInterval(() => (task.title = text()), REDRAW_EVERY_MS);
@@ -76,6 +76,7 @@ async function showLive<T>(running: Promise<T>, text: () => string): Promise<T> 
       clearInterval(ticker);
       task.title = text();
     }
+    if (failed()) throw new Error('some failed');
   };
   const logger = new ListrLogger({ processOutput: new ProcessOutput(process.stderr as never, process.stderr as never) });
   const tasks = new Listr([{ title: text(), task: follow }], { forceTTY: true, registerSignalListeners: false, rendererOptions: { logger, showErrorMessage: false } });

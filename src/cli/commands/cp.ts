@@ -36,7 +36,7 @@ export const command = defineCommand({
         await using connection = await access.connect(machine, signal);
         if (from === null) await upload(connection, local, file.endsWith('/') ? file + path.basename(local) : file, mode, signal);
         else await download(connection, file, isFolder(local) ? path.join(local, path.basename(file)) : local, signal);
-      }, { limit: AT_ONCE, signal: ctx.signal, nameOf: (machine) => machine.name, onDone: (_, done, failed) => report({ done: done - failed, failed }) }));
+      }, { limit: AT_ONCE, signal: ctx.signal, nameOf: (machine) => machine.name, onDone: (_, done, failed) => report({ done, failed }) }));
     await access.pinNewKeys();
     ctx.signal.throwIfAborted();
     reportOutcomes(ctx, outcomes, 'copied');
