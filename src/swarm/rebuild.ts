@@ -28,6 +28,8 @@ export interface RebuildPlan {
   readonly rejoin: readonly string[];
   /** Managers with no machine any more: their nodes are removed. */
   readonly gone: readonly string[];
+  /** Managers whose machines exist and do not answer: when they come back they know nothing of the rebuild, and another run brings them in. */
+  readonly absent: readonly string[];
 }
 
 export interface RebuildQuestion {
@@ -59,7 +61,9 @@ export function planRebuild({ answers, survey, machines, from, force }: RebuildQ
   const members = new Set(survivor.raft.members.filter(({ voter }) => voter).map(({ name }) => name));
   const rejoin = answers.filter(({ machine, health }) => health !== null && machine !== survivor.machine && needsRejoin(health, epoch, members)).map(({ machine }) => machine);
   const known = survivor.raft.members.map(({ name }) => name);
-  return { survivor, reform, survivors, rejoin, gone: known.filter((name) => !machines.has(name)) };
+  const answered = new Set(answers.filter(({ health }) => health !== null).map(({ machine }) => machine));
+  const absent = known.filter((name) => machines.has(name) && !answered.has(name));
+  return { survivor, reform, survivors, rejoin, absent, gone: known.filter((name) => !machines.has(name)) };
 }
 
 /** Managers of an older epoch or outside the group, and workers without a session; after a reform every node. */
@@ -77,6 +81,7 @@ export interface Rebuilt {
   readonly rejoined: readonly Outcome<string>[];
   readonly replaced: readonly Outcome<string>[];
   readonly removed: readonly string[];
+  readonly absent: readonly string[];
 }
 
 /** How long the survivor may take to lead, and a node to come back, ms. */
@@ -103,7 +108,7 @@ export async function rebuildSwarm(hands: Hands, plan: RebuildPlan, replacements
   const replaced = await replace(hands, replacements, address, report);
   swarm.forgetSurvey();
   await swarm.survey();
-  return { survivor: survivor.machine, reformed: plan.reform, epoch: raft.epoch, rejoined, replaced, removed };
+  return { survivor: survivor.machine, reformed: plan.reform, epoch: raft.epoch, rejoined, replaced, removed, absent: plan.absent };
 }
 
 /** Nodes recorded as managers whose machines were destroyed: they would count as managers to come for ever. */

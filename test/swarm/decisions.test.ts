@@ -64,6 +64,9 @@ describe('rebuild', () => {
     const made = plan(lost);
     expect({ survivor: made.survivor.machine, reform: made.reform, rejoin: made.rejoin, gone: made.gone }).toEqual({ survivor: 'mg4', reform: true, rejoin: ['mg3', 'node1'], gone: ['mg0', 'mg1', 'mg2'] });
   });
+  test('names the managers that may come back and know nothing of it', () => {
+    expect(plan(lost, { machines: new Set([...NAMES, 'node1']) })).toMatchObject({ gone: [], absent: ['mg0', 'mg1', 'mg2'] });
+  });
   test('goes on from the one named', () => {
     expect(plan(lost, { from: 'mg3' }).survivor.machine).toBe('mg3');
   });

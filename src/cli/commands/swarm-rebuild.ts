@@ -28,12 +28,13 @@ export const command = defineCommand({
       return ctx.ui.progress('rebuild', plan.rejoin.length, (report) => rebuildSwarm(hands, plan, replacements, byName, report));
     });
     const shown = (outcomes: typeof rebuilt.rejoined) => outcomes.map((outcome) => ({ name: outcome.name, ok: outcome.ok, error: outcome.ok ? null : outcome.error.toJSON() }));
-    ctx.ui.report({ survivor: rebuilt.survivor, reformed: rebuilt.reformed, epoch: rebuilt.epoch, rejoined: shown(rebuilt.rejoined), replaced: shown(rebuilt.replaced), removed: rebuilt.removed }, (ui) => {
+    ctx.ui.report({ survivor: rebuilt.survivor, reformed: rebuilt.reformed, epoch: rebuilt.epoch, rejoined: shown(rebuilt.rejoined), replaced: shown(rebuilt.replaced), removed: rebuilt.removed, absent: rebuilt.absent }, (ui) => {
       ui.line(rebuilt.reformed ? `${rebuilt.survivor} made the swarm anew, with everything it knew` : `the swarm has its quorum, led by ${rebuilt.survivor}: nothing to reform`);
       for (const outcome of [...rebuilt.rejoined]) if (outcome.ok) ui.line(`${outcome.name}: back as a ${outcome.value}`);
       for (const outcome of rebuilt.replaced) if (outcome.ok) ui.line(`${outcome.name}: ${outcome.value}`);
       if (rebuilt.removed.length > 0) ui.line(`removed: ${compressNames(rebuilt.removed)}`);
     });
+    if (rebuilt.absent.length > 0) ctx.ui.warn(`${compressNames(rebuilt.absent)} did not answer and know nothing of the rebuild: run it again when they are back`);
     const error = outcomeError([...rebuilt.rejoined, ...rebuilt.replaced], 'brought back');
     if (error !== null) throw error;
   },
