@@ -16,6 +16,7 @@ export class RemoteAccess {
   readonly #cluster: ClusterView;
   readonly #key: SshPrivateKey;
   readonly #met = new Map<string, string>();
+  #saidWaiting = false;
 
   constructor(ctx: Context, cluster: ClusterView) {
     this.#ctx = ctx;
@@ -28,12 +29,24 @@ export class RemoteAccess {
     const host = machine.publicIpv4 ?? machine.privateIpv4;
     if (host === null) throw new BeltError('unreachable', `${machine.name} has no address yet`, { machine: machine.name, next: 'belt status --wait active=N' });
     const pinned = this.#cluster.state.hostKeys[machine.name]?.keys;
+    // A machine that was switched off is tried once, as somebody else may have started it, and not waited for.
+    const isOff = machine.status === 'off';
     const connection = await waitForSsh({
       host, port: machine.sshPort, user: machine.sshUser, privateKey: this.#key, machine: machine.name, signal,
-      hostKey: pinned === undefined ? 'first-sight' : { pinned }, budgetMs: BOOT_MS,
+      hostKey: pinned === undefined ? 'first-sight' : { pinned }, budgetMs: isOff ? 0 : BOOT_MS, onRetry: (error) => this.#sayWaiting(error),
+    }).catch((error: unknown) => {
+      if (!isOff || !isBeltError(error, 'unreachable')) throw error;
+      throw new BeltError('unreachable', `${machine.name} is off`, { machine: machine.name, cause: error, next: `belt start ${machine.name}` });
     });
     if (pinned === undefined) this.#met.set(machine.name, connection.hostKey.openssh);
     return connection;
+  }
+
+  /** Once a command, whatever the number of machines that are waited for. */
+  #sayWaiting(error: BeltError): void {
+    if (this.#saidWaiting) return;
+    this.#saidWaiting = true;
+    this.#ctx.ui.note(`${error.message}; it may be booting, waiting up to ${BOOT_MS / 1_000} s`);
   }
 
   /** Pins what was met for the first time, and says so. Where another belt holds the lock, the next line pins it. */
