@@ -7,12 +7,11 @@ import { decodeNames } from '../../src/provision/name-runs.ts';
 import { realPace, type Pace } from '../../src/provision/rate-limit.ts';
 import { CLOUD_RETRY, nextWaitMs } from '../../src/provision/retry.ts';
 import { Ec2Failure, Ec2Region, OURS, type Ec2Ports } from './api.ts';
-import { batchesOf, BATCH, runInput, type Batch, type Place } from './launch.ts';
+import { batchesBegun, batchesOf, BATCH, runInput, type Batch, type Place } from './launch.ts';
 import { ensureGroup, ensureKeyPair, findImage, removeNetwork } from './network.ts';
 import type { Ec2Options } from './options.ts';
+import { listTypes } from './types.ts';
 
-/** Still called current by EC2, and dearer and slower than what followed; who wants one names it. */
-const SUPERSEDED = /^t2\./;
 /** Calls under way at once in all regions together. */
 const CONCURRENCY = 8;
 const SETTLE_MS = 300_000;
@@ -73,37 +72,29 @@ class Ec2Driver implements Driver {
 
   async types(signal: AbortSignal): Promise<MachineType[]> {
     if (this.#typeTable !== undefined) return this.#typeTable;
-    const region = await this.#region(this.#options.region);
-    const table: MachineType[] = [];
-    let NextToken: string | undefined;
-    do {
-      const Filters = [{ Name: 'current-generation', Values: ['true'] }, { Name: 'processor-info.supported-architecture', Values: ['x86_64'] }, { Name: 'bare-metal', Values: ['false'] }];
-      const reply: Sdk.DescribeInstanceTypesCommandOutput = await region.call('describe', new region.sdk.DescribeInstanceTypesCommand({ Filters, MaxResults: 100, ...(NextToken === undefined ? {} : { NextToken }) }), signal);
-      for (const type of reply.InstanceTypes ?? []) {
-        const memoryMb = type.MemoryInfo?.SizeInMiB;
-        const vcpus = type.VCpuInfo?.DefaultVCpus;
-        if (type.InstanceType !== undefined && !SUPERSEDED.test(type.InstanceType) && memoryMb !== undefined && vcpus !== undefined) table.push({ name: type.InstanceType, memoryMb, vcpus, pricePerHour: null, regions: null });
-      }
-      NextToken = reply.NextToken;
-    } while (NextToken !== undefined && NextToken !== '');
-    // Prices are not in this API. The burstable t3 family is the cheapest of its sizes, so that a plain memory size means it.
-    const rank = (type: MachineType): number => (type.name.startsWith('t3.') ? 0 : 1);
-    return (this.#typeTable = table.sort((a, b) => a.memoryMb - b.memoryMb || rank(a) - rank(b) || a.vcpus - b.vcpus || a.name.localeCompare(b.name)));
+    return (this.#typeTable = await listTypes(await this.#region(this.#options.region), signal));
   }
 
   async *create(order: CreateOrder, signal: AbortSignal): AsyncIterable<Created> {
     const names = new Set(order.machines.map((machine) => machine.name));
+    const begun: Batch[] = [];
     for (const regionName of new Set(order.machines.map((machine) => machine.region))) {
       const region = await this.#region(regionName);
-      for (const instance of await region.instances({ 'belt.order': order.id }, signal)) {
+      const instances = await region.instances({ 'belt.order': order.id }, signal);
+      begun.push(...batchesBegun(order.id, regionName, instances));
+      for (const instance of instances) {
         const machine = this.#machine(region, instance);
         if (names.delete(machine.name)) yield machine;
       }
     }
+    // Lists lag behind launches: the rest of a batch that is seen in part is asked for by the very call that began it, which makes nothing twice.
+    const again = begun.filter((batch) => batch.names.some((name) => names.has(name)));
+    const inAgain = new Set(again.flatMap((batch) => batch.names));
     const missing = order.machines.filter((machine) => names.has(machine.name));
     const places = new Map<string, Place>();
     for (const region of new Set(missing.map((machine) => machine.region))) places.set(region, await this.#place(order, region, signal));
-    yield* fanOut(batchesOf(missing), CONCURRENCY, (batch) => this.#launch(order, batch, places.get(batch.region) as Place, signal));
+    const batches = [...again, ...batchesOf(missing.filter((machine) => !inAgain.has(machine.name)))];
+    yield* fanOut(batches, CONCURRENCY, (batch) => this.#launch(order, batch, names, places.get(batch.region) as Place, signal));
   }
 
   async #place(order: CreateOrder, regionName: string, signal: AbortSignal): Promise<Place> {
@@ -116,14 +107,14 @@ class Ec2Driver implements Driver {
   }
 
   /** One batch to its end: EC2 may start fewer than asked; the rest is asked for again, elsewhere where the configuration allows. */
-  async #launch(order: CreateOrder, batch: Batch, place: Place, signal: AbortSignal): Promise<Created[]> {
+  async #launch(order: CreateOrder, batch: Batch, wanted: ReadonlySet<string>, place: Place, signal: AbortSignal): Promise<Created[]> {
     const region = await this.#region(batch.region);
     const out: Created[] = [];
     let rest = batch;
     let spentMs = 0;
     let attempt = 1;
     let atOnce = batch.names.length;
-    const elsewhere = this.#alternatives(order.type, batch);
+    const elsewhere = this.#alternatives(batch.type ?? order.type, batch);
     let choice = elsewhere.next().value as { type: string; zone: string | null };
     while (rest.names.length > 0) {
       try {
@@ -131,9 +122,11 @@ class Ec2Driver implements Driver {
         const command = new region.sdk.RunInstancesCommand(runInput(order, asked, choice.type, place, this.#options));
         const reply = await region.once<Sdk.RunInstancesCommandOutput>('run', command, signal, { bucket: 'runInstances', count: asked.names.length });
         const made = (reply.Instances ?? []).map((instance) => this.#machine(region, instance, asked.names));
-        out.push(...made);
-        await this.#nameThem(region, made, signal);
-        rest = { ...rest, names: rest.names.filter((name) => !made.some((machine) => machine.name === name)) };
+        // A call that is repeated also tells of machines that are there already, or that are gone since.
+        const fresh = made.filter((machine) => wanted.has(machine.name) && machine.status !== 'unknown');
+        out.push(...fresh);
+        await this.#nameThem(region, fresh, signal);
+        rest = { ...rest, names: rest.names.filter((name) => wanted.has(name) && !fresh.some((machine) => machine.name === name)) };
         if (made.length === 0) throw new Ec2Failure({ effect: 'nothing', ec2Code: '', error: new BeltError('driver_unavailable', 'EC2 started nothing and said nothing') });
         attempt = 1;
       } catch (thrown) {
@@ -150,7 +143,7 @@ class Ec2Driver implements Driver {
           continue;
         }
         const waitMs = nextWaitMs(this.#ports.retry ?? CLOUD_RETRY, error, attempt, spentMs, (this.#ports.random ?? Math.random)());
-        if (waitMs === null) return [...out, ...rest.names.map((name) => ({ failed: name, error: new BeltError(error.code, error.message, { machine: name, next: error.next, cause: error }) }))];
+        if (waitMs === null) return [...out, ...rest.names.filter((name) => wanted.has(name)).map((name) => ({ failed: name, error: new BeltError(error.code, error.message, { machine: name, next: error.next, cause: error }) }))];
         attempt += 1;
         spentMs += waitMs;
         // The same token answers with what a lost call made: it is safe to ask again, and nothing has to be looked up.

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type * as Sdk from '@aws-sdk/client-ec2';
 import { BeltError } from '../../src/errors.ts';
 import type { CreateOrder, OrderedMachine } from '../../src/provision/driver.ts';
-import { encodeNames } from '../../src/provision/name-runs.ts';
+import { decodeNames, encodeNames } from '../../src/provision/name-runs.ts';
 import { OURS } from './api.ts';
 import type { Image } from './network.ts';
 import type { Ec2Options } from './options.ts';
@@ -21,6 +21,8 @@ export interface Batch {
   readonly region: string;
   readonly zone: string | null;
   readonly names: readonly string[];
+  /** Another type than the order's: what it fell back to. */
+  readonly type?: string;
 }
 
 /** Cuts the machines into batches. */
@@ -37,6 +39,19 @@ export function batchesOf(machines: readonly OrderedMachine[]): Batch[] {
 /** The same for the same order, names and place: EC2 then answers with the instances it has made already (at most 64 characters). */
 export function clientToken(order: string, batch: Batch, type: string): string {
   return createHash('sha256').update(JSON.stringify([order, batch.region, batch.zone, type, batch.names])).digest('hex');
+}
+
+/** The calls of the order that made these instances, as they were made: each instance carries its batch's names and the token. */
+export function batchesBegun(order: string, region: string, instances: readonly Sdk.Instance[]): Batch[] {
+  const begun = new Map<string, Batch>();
+  for (const { ClientToken: token, InstanceType: type = '', Placement, Tags } of instances) {
+    const text = Tags?.find((tag) => tag.Key === 'belt.names')?.Value;
+    if (token === undefined || text === undefined || begun.has(token)) continue;
+    const names = decodeNames(text);
+    const batch = [null, Placement?.AvailabilityZone ?? null].map((zone) => ({ region, zone, names, type })).find((one) => clientToken(order, one, type) === token);
+    if (batch !== undefined) begun.set(token, batch);
+  }
+  return [...begun.values()];
 }
 
 export interface Place {

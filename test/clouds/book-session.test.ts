@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { contractFound } from '../fakes/digitalocean/contract.ts';
 import { startDigitalOcean, type DigitalOceanFake } from '../fakes/digitalocean/service.ts';
 import { commandLine, rows, type CommandLine, type Ran } from './command-line.ts';
+import { sdksLoaded } from './loaded.ts';
 
 const HEADINGS = ['NAME', 'IPv4', 'MEMORY', 'REGION', 'IMAGE', 'STATUS'];
 
@@ -47,6 +48,10 @@ describe.skipIf(!contractFound && process.env['CI'] !== 'true')('the book’s se
     expect(rows(await done('create 16gb mg[0:2]')).slice(1).map((row) => row[2])).toEqual(['16384', '16384', '16384']);
     expect([fake.account.droplets.size, fake.violations]).toEqual([7, []]);
   }, 60_000);
+
+  it('belt ls loads this cloud’s SDK and no other', async () => {
+    expect(await sdksLoaded(line, ['ls'])).toEqual(['digitalocean']);
+  }, 30_000);
 
   it('a dry run tells machines, calls, time and price, and makes nothing', async () => {
     const before = fake.calls.get('droplets_create');

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { MOTO_REGION, motoFound, startMoto, type Moto } from '../fakes/moto.ts';
 import { commandLine, rows, type CommandLine } from './command-line.ts';
+import { sdksLoaded } from './loaded.ts';
 
 describe.skipIf(!motoFound)('a session on EC2 (needs moto_server)', () => {
   let moto: Moto;
@@ -27,6 +28,7 @@ describe.skipIf(!motoFound)('a session on EC2 (needs moto_server)', () => {
     const created = rows(await belt('create 512mb node[1:4]'));
     expect(created.slice(1).map(([name, , ...rest]) => [name, ...rest])).toEqual([1, 2, 3, 4].map((n) => [`node${n}`, '512', MOTO_REGION, moto.image, 'active']));
     expect(rows(await belt('ls'))).toEqual(created);
+    expect(await sdksLoaded(line, ['ls'])).toEqual(['ec2']);
     expect(await belt('status --wait active=4')).toMatch(/^active +4 +node\[1:4\]$/m);
     expect(await belt('ip node2')).toBe(`${created[2]?.[1]}\n`);
     expect(await belt('resize node[1:2] 2gb')).toBe('node1: resized\nnode2: resized\n');

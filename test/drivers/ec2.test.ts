@@ -22,10 +22,10 @@ function order(count: number, more: Partial<CreateOrder> = {}): CreateOrder {
   const machines = Array.from({ length: count }, (_, n) => ({ name: `node${n + 1}`, region: 'eu-west-1', zone: null }));
   return { ...CLUSTER, id: 'a1b2c3', machines, type: 't3.nano', memoryMb: 512, image: null, sshPublicKeys: [KEY], userData: null, tags: { purpose: 'test' }, spot: false, ...more };
 }
-async function create(driver: Driver, asked: CreateOrder): Promise<{ made: Machine[]; failed: Extract<Created, { failed: string }>[] }> {
+async function create(driver: Driver, asked: CreateOrder, signal = never): Promise<{ made: Machine[]; failed: Extract<Created, { failed: string }>[] }> {
   const made: Machine[] = [];
   const failed: Extract<Created, { failed: string }>[] = [];
-  for await (const created of driver.create(asked, never)) 'failed' in created ? failed.push(created) : made.push(created);
+  for await (const created of driver.create(asked, signal)) 'failed' in created ? failed.push(created) : made.push(created);
   return { made, failed };
 }
 
@@ -97,6 +97,32 @@ describe('the ec2 driver on the fake', () => {
     await fake.close();
     const { made, failed } = await create(await start({ capacity: capacity(), options: { fallback_zones: true, fallback_types: ['t3.micro'] } }), inA);
     expect([made.map((m) => m.size).sort(), failed]).toEqual([['t3.micro', 't3.micro', 't3.nano', 't3.nano', 't3.nano'], []]);
+  });
+
+  it.each([
+    ['the whole order is asked for again', (names: readonly string[]) => names],
+    ['some names were saved before the run died', (names: readonly string[]) => names.slice(7)],
+  ])('a run that died, and a list that shows half of each batch: %s, and nothing is made twice', async (_title, stillOpen) => {
+    // Every other instance is on no list until the next run has asked for it.
+    let isHidden = true;
+    const driver = await start({ lagMs: (instance) => (isHidden && instance.launchIndex % 2 === 1 ? 3_600_000 : 0) });
+    const asked = order(230);
+    const dies = new AbortController();
+    fake.faults.add({ kind: 'refused', on: () => (fake.calls.get('RunInstances') === 3 && fake.region('eu-west-1').alive() === 230 && dies.abort(), false) });
+    await expect(create(driver, asked, dies.signal)).rejects.toMatchObject({ code: 'interrupted' });
+    fake.faults.add({ kind: 'refused', on: ({ name }) => (name === 'RunInstances' && (isHidden = false), false) });
+    const open = new Set(stillOpen(asked.machines.map((machine) => machine.name)));
+    const { made, failed } = await create(driver, { ...asked, machines: asked.machines.filter((machine) => open.has(machine.name)) });
+    expect([made.map((machine) => machine.name).sort(), failed, fake.region('eu-west-1').alive()]).toEqual([[...open].sort(), [], 230]);
+  });
+
+  it('a batch that got less than it asked for is completed by the next run', async () => {
+    const capacity = new Map([['t3.nano', 40]]);
+    const driver = await start({ capacity });
+    expect((await create(driver, order(100))).made).toHaveLength(40);
+    capacity.set('t3.nano', 100);
+    const { made, failed } = await create(driver, order(100));
+    expect([new Set(made.map((machine) => machine.name)).size, failed, fake.region('eu-west-1').alive()]).toEqual([100, [], 100]);
   });
 
   it('leaves no group and no key behind', async () => {

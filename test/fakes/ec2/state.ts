@@ -9,8 +9,8 @@ export interface RegionOptions {
   readonly clock: FakeClock;
   /** pending → running, stopping → stopped: milliseconds of the fake's clock. */
   readonly bootMs: number;
-  /** How long a new instance is not yet found by id or filter, milliseconds. */
-  readonly lagMs: number;
+  /** How long a new instance is not yet found by id or filter, milliseconds; a function: each its own time. */
+  readonly lagMs: number | ((instance: Instance) => number);
   /** Instances left of a type in a zone; a type that is not named has no end. */
   readonly capacity: Map<string, number>;
   /** Instances the account may have, in all regions. */
@@ -144,8 +144,9 @@ export class Region {
 
   /** Instances that reads already see. */
   visible(): Instance[] {
-    const settled = this.now() - this.options.lagMs;
-    return [...this.instances.values()].filter((i) => i.launchedMs <= settled);
+    const { lagMs } = this.options;
+    const now = this.now();
+    return [...this.instances.values()].filter((i) => now - i.launchedMs >= (typeof lagMs === 'number' ? lagMs : lagMs(i)));
   }
 
   /** Instances of the account that are not ended. */
