@@ -5,6 +5,16 @@ import { compressNames } from '../range/compress.ts';
 /** Most failed machines that are named one by one before the rest is counted. */
 const NAMED_MAX = 50;
 
+/** What an operator mends and belt cannot: no fault of belt. */
+const SYSTEM_NEXT: Readonly<Record<string, string>> = {
+  EACCES: 'work in a folder that you may write to, or have its owner changed',
+  EPERM: 'work in a folder that you may write to, or have its owner changed',
+  EROFS: 'work in a folder that can be written to',
+  ENOSPC: 'make room on the disk; the same command again goes on from here',
+  EDQUOT: 'make room in your quota; the same command again goes on from here',
+  EMFILE: 'raise the limit of open files: ulimit -n 65536',
+};
+
 /** The lines for an error. Stack traces and causes come with `debug` only; a bug of ours says how to report it. */
 export function errorLines(error: unknown, debug: boolean): string[] {
   const lines: string[] = [];
@@ -12,6 +22,8 @@ export function errorLines(error: unknown, debug: boolean): string[] {
     const about = error.machine !== undefined && !error.message.includes(error.machine) ? `${error.machine}: ` : '';
     lines.push(`belt: ${about}${error.message}`);
     if (error.next !== undefined) lines.push(`next: ${error.next}`);
+  } else if (error instanceof Error && 'code' in error && SYSTEM_NEXT[String(error.code)] !== undefined) {
+    lines.push(`belt: ${error.message}`, `next: ${SYSTEM_NEXT[String(error.code)]}`);
   } else {
     lines.push(`belt: a fault of belt itself: ${error instanceof Error ? error.message : String(error)}`);
     if (!debug) lines.push('next: run it again with --debug and report what it prints');

@@ -53,6 +53,10 @@ describe('errors', () => {
     expect(errorLines(new Error('bug'), false)).toEqual(['belt: a fault of belt itself: bug', 'next: run it again with --debug and report what it prints']);
   });
 
+  it('of the system are told as they are: a full disk is no fault of belt', () => {
+    expect(errorLines(Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' }), false)).toEqual(['belt: ENOSPC: no space left on device, write', 'next: make room on the disk; the same command again goes on from here']);
+  });
+
   it('show the stack and the causes with --debug only', () => {
     const error = new BeltError('failed', 'x', { cause: new Error('the cause') });
     expect(errorLines(error, false).join('\n')).not.toContain('the cause');
