@@ -17,7 +17,7 @@ export const command = defineCommand({
     const dryRun = args['dry-run'];
     const outcomes = await withHands(ctx, async (hands, { store }) => {
       const machines = await requireMachines(ctx, { ...ctx.cluster(), state: store.state }, names);
-      if (args['accept-new-host-key']) await store.change((state) => machines.forEach(({ name }) => delete state.hostKeys[name]));
+      if (args['accept-new-host-key'] && !dryRun) await store.change((state) => machines.forEach(({ name }) => delete state.hostKeys[name]));
       return ctx.ui.progress(dryRun ? 'looking' : 'bootstrap', machines.length, (report) => bootstrapAll(hands, machines, { dryRun }, report));
     });
     const document = outcomes.map((outcome) => ({
