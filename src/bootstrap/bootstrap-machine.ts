@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import { keyDigest } from '../certs/identity.ts';
 import { BeltError } from '../errors.ts';
 import type { Machine } from '../provision/driver.ts';
+import { quoteWord } from '../ssh/quote.ts';
 import { Conversation, type Remote, type Said } from './conversation.ts';
 import { deliverRuntime } from './deliver-runtime.ts';
 import { parseFacts, type Facts } from './facts.ts';
@@ -66,7 +67,7 @@ const SILENCE_MS = { facts: 30_000, act: 900_000 } as const;
 export function listenCommand(machine: Pick<Machine, 'driver' | 'sshUser'>): string {
   const shell = renderShell('bootstrap/listen.sh').trim();
   const become = machine.driver === 'local' || machine.sshUser === 'root' ? '' : 'sudo -n ';
-  return `${become}sh -c '${shell.replaceAll("'", `'\\''`)}'`;
+  return `${become}sh -c ${quoteWord(shell)}`;
 }
 
 /** Makes the machine as wanted, or says what that would take. Rejects with `BeltError`; the machine is then in order up to the step named. */

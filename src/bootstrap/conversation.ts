@@ -41,8 +41,8 @@ export class Conversation {
     remote.stdout.on('data', (text: string) => this.#hear(text));
     remote.stderr.on('data', (text: string) => (this.#errors = (this.#errors + text).slice(-ERRORS_MAX)));
     const broken = (error?: Error): void => this.#end(new BeltError('unreachable', `the connection to ${machine} broke${error === undefined ? '' : `: ${error.message}`}`, { machine, cause: error, next: 'the same command again goes on where it stopped' }));
-    remote.stdout.once('error', broken);
-    remote.stdin.once('error', broken);
+    remote.stdout.on('error', broken);
+    remote.stdin.on('error', broken);
     remote.stdout.once('close', () => broken());
   }
 
