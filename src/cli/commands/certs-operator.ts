@@ -1,6 +1,6 @@
 /** `belt certs operator [NAME]`: a certificate for another operator, a fresh one for oneself, or the end of one. */
 import { createPublicKey } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { readPem, signKey } from '../../certs/authority.ts';
@@ -59,6 +59,9 @@ async function record(ctx: Context, { swarm }: Hands, certificate: string): Prom
 
 async function revoke(ctx: Context, name: string | undefined): Promise<void> {
   if (name === undefined) throw new BeltError('usage', 'whose certificate shall be revoked?', { next: 'belt certs operator --revoke NAME' });
+  const { files } = ctx.cluster();
+  const isOwn = existsSync(files.operatorCertificate) && factsOf(readPem(readFileSync(files.operatorCertificate, 'utf8'))).name === name;
+  if (isOwn) await ctx.ui.confirm(`Revoke ${name}, whose certificate this command itself uses? belt certs operator makes another where the CA's key is.`);
   const { serials } = await withSwarm(ctx, ctx.cluster(), (swarm) => swarm.cluster('certs.revoke', { which: `operator:${name}` }));
   ctx.ui.report({ name, serials }, (ui) => ui.line(`${name}: ${serials.length === 0 ? 'nothing to revoke' : `revoked ${serials.join(', ')}`}`));
 }
