@@ -22,6 +22,8 @@ const OrderRecord = v.object({
   machines: v.array(v.object({ name: text, region: text, zone: textOrNull })),
   /** ISO 8601, UTC. */
   askedAt: text,
+  /** What the machines boot with, kept so that a repeat asks for the very same: the throw-away host key's public line, and the user data. */
+  contact: v.optional(v.object({ hostKey: text, userData: text })),
 });
 
 const HostKeyRecord = v.object({

@@ -1,4 +1,5 @@
 /** Machines in bulk: look first, write the intent down, let the driver make them, save each as it comes. */
+import { makeContact } from '../bootstrap/first-contact.ts';
 import { asBeltError, BeltError, type Outcome } from '../errors.ts';
 import type { ClusterState, OrderRecord } from '../inventory/state.ts';
 import type { StateStore } from '../inventory/store.ts';
@@ -13,7 +14,6 @@ export interface CreateDeps {
   /** The drivers of other machines and died orders of the cluster. */
   readonly otherDrivers: readonly Driver[];
   readonly sshPublicKeys: readonly string[];
-  readonly userData: string | null;
   readonly newId: () => string;
   readonly now: () => number;
   readonly signal: AbortSignal;
@@ -33,7 +33,10 @@ export async function prepareCreate(ask: CreateAsk, deps: CreateDeps): Promise<C
   const plan = planCreate(ask, { machines: found, orders: Object.values(store.state.orders), newId: deps.newId(), nowMs: deps.now() });
   await store.change((state) => {
     for (const [name, machine] of Object.entries(state.machines)) if (swept.has(machine.driver) && !found.has(name)) forget(state, name);
-    for (const machine of found.values()) record(state, machine);
+    for (const machine of found.values()) {
+      record(state, machine);
+      pinInjected(state, machine.tags['belt.order'] ?? '', machine.name, deps.now());
+    }
     const resumed = new Set(plan.orders.map((order) => order.id));
     for (const order of Object.values(state.orders)) order.machines = order.machines.filter(({ name }) => !found.has(name));
     for (const order of settledOrders(Object.values(state.orders), deps.now())) if (!resumed.has(order.id)) delete state.orders[order.id];
@@ -55,6 +58,12 @@ export function record(state: ClusterState, machine: Machine): void {
   state.machines[machine.name] = { ...machine, tags: { ...machine.tags } };
 }
 
+/** Pins the throw-away host key that the order gave its machines. */
+function pinInjected(state: ClusterState, orderId: string, name: string, nowMs: number): void {
+  const contact = state.orders[orderId]?.contact;
+  if (contact !== undefined) state.hostKeys[name] ??= { keys: [contact.hostKey], source: 'injected', pinnedAt: new Date(nowMs).toISOString() };
+}
+
 /** Forgets a machine and all that hangs on it. */
 export function forget(state: ClusterState, name: string): void {
   delete state.machines[name];
@@ -68,7 +77,7 @@ export async function executeCreate(plan: CreatePlan, deps: CreateDeps, onProgre
   await store.change((state) => {
     for (const { resumed, ...order } of plan.orders) {
       // A resumed order keeps the names that are not asked for today: they may still turn up.
-      if (!resumed) state.orders[order.id] = order;
+      if (!resumed) state.orders[order.id] = deps.driver.abilities.userData ? { ...order, contact: makeContact() } : order;
     }
   });
   const outcomes: Outcome<Machine>[] = [];
@@ -89,7 +98,10 @@ async function executeOrder(order: OrderRecord, deps: CreateDeps, onEach: (ok: b
   const settle = (created: Created): void => {
     const outcome: Outcome<Machine> = 'failed' in created ? { name: created.failed, ok: false, error: created.error } : { name: created.name, ok: true, value: created };
     settled.set(outcome.name, outcome);
-    saved = store.change((state) => noteSettled(state, order.id, outcome));
+    saved = store.change((state) => {
+      if (outcome.ok) pinInjected(state, order.id, outcome.name, deps.now());
+      noteSettled(state, order.id, outcome);
+    });
     // Awaited at the end; until then a disk that fails must not be an unhandled rejection.
     saved.catch(() => undefined);
     onEach(outcome.ok);
@@ -97,7 +109,7 @@ async function executeOrder(order: OrderRecord, deps: CreateDeps, onEach: (ok: b
   let stopped: BeltError | null = null;
   try {
     const { id, machines, type, memoryMb, image, spot } = order;
-    const ask = { ...tag, id, machines, type, memoryMb, image, spot, tags: {}, sshPublicKeys: deps.sshPublicKeys, userData: deps.userData };
+    const ask = { ...tag, id, machines, type, memoryMb, image, spot, tags: {}, sshPublicKeys: deps.sshPublicKeys, userData: store.state.orders[id]?.contact?.userData ?? null };
     for await (const created of driver.create(ask, signal)) settle(created);
   } catch (error) {
     stopped = asBeltError(error, signal.aborted ? 'interrupted' : 'driver');

@@ -1,6 +1,7 @@
 /** SSH connections to the cluster's machines: the cluster's key, host keys pinned as they are seen, a budget for machines that are still booting. */
 import { readFileSync } from 'node:fs';
 
+import { takeOwnKey } from '../bootstrap/first-contact.ts';
 import { addressOf } from '../bootstrap/wanted.ts';
 import { BeltError } from '../errors.ts';
 import type { HostKeyRecord } from '../inventory/state.ts';
@@ -13,7 +14,7 @@ export interface ConnectionsOptions {
   /** The cluster's private key file. */
   readonly keyFile: string;
   /** The pinned keys of a machine, null for one that was never met. */
-  readonly pinned: (machine: string) => Pick<HostKeyRecord, 'keys'> | null;
+  readonly pinned: (machine: string) => Pick<HostKeyRecord, 'keys' | 'source'> | null;
   /** Keeps the key of a machine that was met for the first time; resolves when it is on disk. */
   readonly pin: (machine: string, key: HostKeyRecord) => Promise<void>;
   readonly now: () => number;
@@ -46,6 +47,14 @@ export class MachineConnections {
     if (known === null) {
       onFirstSight?.(machine.name, connection.hostKey.fingerprint);
       await pin(machine.name, { keys: [connection.hostKey.openssh], source: 'first-sight', pinnedAt: new Date(now()).toISOString() });
+    }
+    if (known?.source === 'injected') {
+      try {
+        await takeOwnKey({ machine, connection, injected: known.keys, pin: (record) => pin(machine.name, record), now });
+      } catch (error) {
+        await connection.close();
+        throw error;
+      }
     }
     return connection;
   }

@@ -1,4 +1,6 @@
 /** What a user types, on a DigitalOcean that checks every call: the lines of the book that make and keep machines, in their order. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { contractFound } from '../fakes/digitalocean/contract.ts';
@@ -48,6 +50,16 @@ describe.skipIf(!contractFound && process.env['CI'] !== 'true')('the book’s se
     expect(rows(await done('create 16gb mg[0:2]')).slice(1).map((row) => row[2])).toEqual(['16384', '16384', '16384']);
     expect([fake.account.droplets.size, fake.violations]).toEqual([7, []]);
   }, 60_000);
+
+  it('every machine boots with its call’s throw-away host key, which is pinned until first contact and kept nowhere else', () => {
+    const { hostKeys, orders } = line.state('swarm2k');
+    const [one, two, other] = [hostKeys['node1'], hostKeys['node2'], hostKeys['mg0']];
+    expect([one?.source, one?.keys, orders]).toEqual(['injected', two?.keys, {}]);
+    expect(other?.keys).not.toEqual(one?.keys);
+    const [droplet] = [...fake.account.droplets.values()].filter(({ name }) => name === 'node1');
+    expect(droplet?.userData).toContain(one?.keys[0]);
+    expect(readFileSync(path.join(line.folder, '.belt/swarm2k/state.json'), 'utf8')).not.toContain('PRIVATE KEY');
+  });
 
   it('belt ls loads this cloud’s SDK and no other', async () => {
     expect(await sdksLoaded(line, ['ls'])).toEqual(['digitalocean']);

@@ -27,7 +27,7 @@ export interface CommandLine {
   /** Starts a line in a process group of its own. */
   start(...words: string[]): Running;
   /** Reads the state file of a cluster. */
-  state(cluster: string): { machines: Record<string, { id: string }>; orders: Record<string, unknown> };
+  state(cluster: string): { machines: Record<string, { id: string }>; orders: Record<string, unknown>; hostKeys: Record<string, { keys: string[]; source: string }> };
   remove(): void;
 }
 

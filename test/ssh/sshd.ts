@@ -11,6 +11,7 @@ export interface TestSshd extends AsyncDisposable {
   readonly host: string;
   readonly port: number;
   readonly user: string;
+  readonly pid: number;
   /** Public host keys by type, OpenSSH lines without comment. */
   readonly hostKeys: Readonly<Record<string, string>>;
 }
@@ -60,7 +61,7 @@ export async function startSshd({ authorizedKeys, hostKeyTypes = ['ed25519'], ad
     }
     rmSync(folder, { recursive: true, force: true });
   };
-  return { host: addresses[0] as string, port, user: userInfo().username, hostKeys, [Symbol.asyncDispose]: stop };
+  return { host: addresses[0] as string, port, user: userInfo().username, pid: child.pid as number, hostKeys, [Symbol.asyncDispose]: stop };
 }
 
 function makeHostKey(folder: string, type: string): string {

@@ -51,7 +51,7 @@ export const command = defineCommand({
       const deps: CreateDeps = {
         store, tag, driver, otherDrivers: await ctx.drivers(others),
         sshPublicKeys: [clusterPublicKey(files), ...((settings.top.ssh_keys?.value as string[] | undefined) ?? [])],
-        userData: null, newId: () => randomBytes(16).toString('hex'), now: ctx.ports.now, signal: ctx.signal,
+        newId: () => randomBytes(16).toString('hex'), now: ctx.ports.now, signal: ctx.signal,
       };
       const plan = await ctx.ui.progress('looking at what is there', null, () => prepareCreate(ask, deps));
       const estimate = await estimateOf(driver.name, options, plan.orders.flatMap((order) => order.machines));
