@@ -1,16 +1,16 @@
-/** `npm run clouds:crash -- [CLOUD…] [--machines N] [--kills N] [--seed N]`: 5,000 machines by `belt create`, killed ten times, on each cloud's fake. */
+/** `npm run clouds:crash -- [CLOUD…] [--machines N] [--kills N] [--seed N] [--scale N]`: 5,000 machines by `belt create`, killed ten times, on each cloud's fake. */
 import { parseArgs } from 'node:util';
 
 import { CLOUDS, crash, faultsOf } from './crash.ts';
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { machines: { type: 'string', default: '5000' }, kills: { type: 'string', default: '10' }, seed: { type: 'string' } } });
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { machines: { type: 'string', default: '5000' }, kills: { type: 'string', default: '10' }, seed: { type: 'string' }, scale: { type: 'string' } } });
 const machines = Number(values.machines);
 const seed = Number(values.seed ?? Date.now() % 1_000_000);
 /** The limits' scale, so that a run is a minute or two and limits still bite. */
 const SCALE: Readonly<Record<string, number>> = { digitalocean: 10, ec2: 100, azure: 20 };
 
 for (const cloud of positionals.length > 0 ? positionals : Object.keys(CLOUDS)) {
-  const scale = SCALE[cloud] ?? 1;
+  const scale = Number(values.scale ?? SCALE[cloud] ?? 1);
   console.log(`${cloud}: ${machines} machines, ${values.kills} kills, limits ${scale} times the real ones, seed ${seed}`);
   const began = performance.now();
   const result = await crash(cloud, { machines, kills: Number(values.kills), seed, scale, log: console.log });
