@@ -59,6 +59,7 @@ export async function formSwarm(hands: Hands, plan: FormPlan, report: Report): P
   report({ done: 0, failed: 0, total: managers.length, note: 'bootstrap' });
   await needBootstrapped(hands, managers, report);
   const founded = plan.begun ? { already: true } : await initSwarm(hands, first, report);
+  if (plan.begun) await swarm.recordOwn();
   const others = managers.filter((machine) => machine !== first);
   const token = others.length === 0 ? '' : (await swarm.cluster('token.show', { role: 'manager' })).token;
   const by = [first, ...others.filter(({ name }) => swarm.book.managers.some((manager) => manager.name === name))].map(agentAddress);
@@ -80,6 +81,7 @@ export async function initSwarm(hands: Hands, machine: Machine, report: Report):
   const founded = await swarm.node(machine.name, 'node.init', {}, { timeoutMs: 20_000 });
   swarm.book.learnManagers([{ name: machine.name, id: founded.id, address: agentAddress(machine) }], machine.name);
   swarm.forgetSurvey();
+  await swarm.recordOwn();
   return { already: founded.already };
 }
 

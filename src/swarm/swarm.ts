@@ -111,6 +111,11 @@ export class Swarm {
     return (await this.survey()).voters.length > 0;
   }
 
+  /** Has the operator's own certificate written down in the cluster, so that another operator can revoke it by name. A repeat changes nothing. */
+  async recordOwn(): Promise<void> {
+    await this.cluster('certs.record', { certificate: this.#options.credentials.cert });
+  }
+
   /** The health of machines, null for those that do not answer; many at once. */
   async healths(names: readonly string[], timeoutMs: number = PACE.health): Promise<Answer[]> {
     const { signal } = this.#options;

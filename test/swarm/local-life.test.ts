@@ -55,6 +55,15 @@ describe('a swarm of five managers over three datacenters', { timeout: 120_000 }
     expect(status).toMatchObject({ quorum: 3, reachable: 5, workers: { ready: 2, total: 2 }, tolerates: { nodes: 2 } });
   });
 
+  it("the certificate that made the swarm can be revoked by its operator's name, and another be made", async () => {
+    const own = (JSON.parse(await done('certs ls --json')) as { role: string; name: string; serial: string }[]).find(({ role }) => role === 'operator');
+    expect((await belt(`certs operator --revoke ${own?.name}`)).code).toBe(5);
+    expect(await done(`certs operator --revoke ${own?.name} --yes`)).toBe(`${own?.name}: revoked ${own?.serial}\n`);
+    expect(await belt('swarm nodes')).toMatchObject({ code: 1, stderr: expect.stringContaining('is revoked') as string });
+    await belt('certs operator');
+    await done('swarm nodes');
+  });
+
   it('lets a frozen machine go on when it is started', async () => {
     await done('pause mg4');
     await done('start mg4');
