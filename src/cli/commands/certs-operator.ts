@@ -9,6 +9,7 @@ import { factsOf } from '../../certs/identity.ts';
 import { BeltError, isBeltError } from '../../errors.ts';
 import { replaceFileSync } from '../../inventory/atomic-file.ts';
 import type { Hands } from '../../swarm/operations.ts';
+import type { Swarm } from '../../swarm/swarm.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { issueOperator } from '../new-cluster.ts';
@@ -27,9 +28,10 @@ export const command = defineCommand({
       if (args.name !== undefined) return give(ctx, hands, args.name, path.resolve(ctx.ports.cwd, args.out ?? args.name));
       const { name } = factsOf(readPem(readFileSync(files.operatorCertificate, 'utf8')));
       issueOperator(files, hands.authority, name, ctx.ports.now());
-      await record(ctx, hands, readFileSync(files.operatorCertificate, 'utf8'));
       return { name, folder: files.folder, notAfter: new Date(factsOf(readPem(readFileSync(files.operatorCertificate, 'utf8'))).notAfter).toISOString() };
     });
+    // Only now, with the new certificate: the one before may be revoked.
+    if (args.name === undefined) await withSwarm(ctx, ctx.cluster(), (swarm) => record(ctx, swarm, readFileSync(ctx.cluster().files.operatorCertificate, 'utf8')));
     ctx.ui.report(done, (ui) => ui.line(`${done.name}: operator certificate in ${done.folder}, until ${done.notAfter.slice(0, 16).replace('T', ' ')}`));
   },
 });
@@ -43,12 +45,12 @@ async function give(ctx: Context, hands: Hands, name: string, folder: string) {
   replaceFileSync(path.join(folder, 'operator.key'), pem);
   replaceFileSync(path.join(folder, 'operator.crt'), issued.certificate);
   replaceFileSync(path.join(folder, 'ca.crt'), hands.roots);
-  await record(ctx, hands, issued.certificate);
+  await record(ctx, hands.swarm, issued.certificate);
   return { name, folder, notAfter: new Date(issued.notAfter).toISOString() };
 }
 
 /** So that it can be listed, and revoked by name, by others. */
-async function record(ctx: Context, { swarm }: Hands, certificate: string): Promise<void> {
+async function record(ctx: Context, swarm: Swarm, certificate: string): Promise<void> {
   try {
     if (await swarm.formed()) await swarm.cluster('certs.record', { certificate });
   } catch (error) {
