@@ -83,7 +83,7 @@ export class Identity {
   readonly identify = (certificate: X509Certificate): PeerIdentity => {
     const read = factsOf(certificate);
     if (read.cluster !== this.config.clusterId) throw new BeltError('certificate', `the certificate of ${read.role} ${read.name} is of another cluster (${read.cluster})`);
-    if (this.#revoked.has(read.serial)) throw new BeltError('certificate', `the certificate ${read.serial} of ${read.role} ${read.name} is revoked`);
+    if (this.#revoked.has(read.serial)) throw new BeltError('certificate', `the certificate ${read.serial} of ${read.role} ${read.name} is revoked`, { next: 'ask for a new one: belt certs renew, belt certs operator' });
     return { cluster: read.cluster, role: read.role, name: read.name, serial: read.serial };
   };
 
