@@ -1,6 +1,8 @@
 /** What large swarms ask of their managers, as runs of thousands of nodes found: no work of their own, and processors enough. Decisions here are pure. */
 import { compressNames } from '../range/compress.ts';
 import { runAll } from '../provision/run-all.ts';
+import type { Machine } from '../provision/driver.ts';
+import type { Hands } from './operations.ts';
 import type { Swarm } from './swarm.ts';
 
 /** With more workers than this the managers do no work. */
@@ -20,6 +22,11 @@ export function processorWarnings(nodes: number, managers: readonly { readonly n
   if (small.length === 0) return [];
   const least = Math.min(...small.map(({ cpus }) => cpus));
   return [`${compressNames(small.map(({ name }) => name))}: managers of ${nodes} nodes want ${wanted} vCPUs, and ${small.length === 1 ? 'this one has' : 'the smallest of these has'} ${least}`];
+}
+
+/** Whether these machines have engines, so that there is work to keep managers from. */
+export function hasEngines({ engineOf }: Pick<Hands, 'engineOf'>, machines: readonly Machine[]): boolean {
+  return machines.some((machine) => engineOf(machine).kind === 'docker');
 }
 
 /** Drains every manager that is not; the names of those it changed. */

@@ -97,6 +97,7 @@ export const BOUNDED: Readonly<Record<string, string>> = {
   'drivers/registry.ts': 'the drivers there are',
   'src/swarm-agent/api/route.ts': 'the managers of a swarm',
   'src/swarm-agent/engine/desk.ts': 'a slice of fixed size',
+  'src/swarm-agent/transport/reach.ts': 'as many addresses as one call takes',
 };
 
 /** Nothing waits on as many things at once as there happen to be; an array written out has a length that a reader sees. */

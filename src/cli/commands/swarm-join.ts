@@ -2,15 +2,19 @@
 import { BeltError } from '../../errors.ts';
 import { joinMachines } from '../../swarm/join.ts';
 import { agentAddress } from '../../swarm/form.ts';
+import { drainManagers, drainsManagers, hasEngines, judgeManagers } from '../../swarm/scale.ts';
 import { noSwarm } from '../../swarm/swarm.ts';
 import { defineCommand } from '../command.ts';
-import { reportJoined } from '../joined-lines.ts';
+import { reportJoined, tellDrained } from '../joined-lines.ts';
 import { readRanges, requireMachines } from '../ranges.ts';
 import { withHands } from '../swarm-access.ts';
 
 export const command = defineCommand({
   positionals: { node: 'one', ranges: 'many' },
-  options: { manager: { type: 'boolean', default: false, describe: 'as managers instead of workers' } },
+  options: {
+    manager: { type: 'boolean', default: false, describe: 'as managers instead of workers' },
+    drain: { type: 'boolean', describe: 'managers run no containers; by itself when there are more than 100 workers, --no-drain prevents it' },
+  },
   examples: ["belt swarm join mg0 'node[1:100]'", "belt swarm join --manager mg0 'mg[1:2]'"],
   async run(ctx, args) {
     const names = readRanges(ctx, args.ranges);
@@ -26,6 +30,10 @@ export const command = defineCommand({
       const { token } = await hands.swarm.cluster('token.show', { role });
       const others = survey.voters.filter(({ name }) => name !== by.name && survey.reachable.includes(name)).map(({ address }) => address);
       const managers = survey.reachable.includes(by.name) ? [agentAddress(by), ...others] : [...others, agentAddress(by)];
+      const { workers } = await hands.swarm.cluster('cluster.status', {});
+      const coming = args.manager || !hasEngines(hands, machines) ? 0 : machines.length;
+      if (drainsManagers(args.drain, workers.total, workers.total + coming)) tellDrained(ctx, await drainManagers(hands.swarm));
+      for (const warning of await judgeManagers(hands.swarm, survey.voters.length + workers.total + machines.length, ctx.signal)) ctx.ui.warn(warning);
       return ctx.ui.progress('join', machines.length, (report) => joinMachines(hands, { machines, role, managers, token }, report));
     });
     reportJoined(ctx, outcomes, 'joined');

@@ -32,6 +32,9 @@ interface CallSpec {
   readonly does: string;
 }
 
+/** Addresses that one `node.reach` tries, all at once. */
+export const REACH_MAX = 64;
+
 const nothing = v.object({});
 const done = v.object({ changed: v.boolean() });
 const oneNode = v.object({ node: NodeRef });
@@ -51,6 +54,11 @@ export const CALLS = {
     does: 'the last lines of the agent’s log',
   },
   'node.cluster': { plane: 'node', roles: ['operator'], write: false, params: nothing, result: LastKnown, does: 'the cluster as this node last knew it' },
+  /** Refused counts as reached: what was sent came through, and nobody needs to listen yet. */
+  'node.reach': {
+    plane: 'node', roles: ['operator'], write: false, params: v.object({ addresses: v.pipe(v.array(Address), v.minLength(1), v.maxLength(REACH_MAX)) }),
+    result: v.object({ unreached: v.array(v.object({ address: Address, why: ShortText })) }), does: 'which of these addresses the machine cannot reach by TCP',
+  },
   'node.reload': { plane: 'node', roles: ['operator'], write: false, params: nothing, result: done, does: 'read key, certificate and configuration again' },
   'node.renew': { plane: 'node', roles: ['operator'], write: false, params: nothing, result: v.object({ notAfter: Time }), does: 'fetch a new certificate now' },
   /** The first manager: makes itself one, with the CA key that was installed over SSH before (`belt-agent install-ca`). A repeat is harmless. */

@@ -3,6 +3,7 @@ import type { Agent } from '../agent.ts';
 import { caDigest, parseToken } from '../../certs/join-token.ts';
 import { BeltError } from '../../errors.ts';
 import { initCluster, newNonce } from '../founding.ts';
+import { unreached } from '../transport/reach.ts';
 import { makeCsr } from '../identity/certificates.ts';
 import { askToJoin } from '../identity/joining.ts';
 import type { CallResult, CheckedParams } from './calls.ts';
@@ -18,6 +19,7 @@ export function nodeHandlers(agent: Agent): Partial<Handlers> {
     'node.metrics': () => Promise.resolve({ text: metricsText(agent) }),
     'node.logs': ({ lines }) => Promise.resolve({ lines: agent.ports.logTail(lines) }),
     'node.cluster': () => Promise.resolve(lastKnown(agent)),
+    'node.reach': async ({ addresses }) => ({ unreached: await unreached(addresses) }),
     'node.reload': () => {
       agent.identity.reload();
       return agent.takeRole().then(() => ({ changed: true }));
