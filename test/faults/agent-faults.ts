@@ -54,7 +54,7 @@ interface Change {
 
 /** The load: writers, each with labels of its own on one node. */
 class Load {
-  readonly ledger = new Ledger();
+  readonly ledger: Ledger;
   readonly codes: Record<string, number> = {};
   overtaken = 0;
   readonly #managers: readonly LocalNode[];
@@ -62,7 +62,8 @@ class Load {
   readonly #random: () => number;
   readonly #until: number;
 
-  constructor(managers: readonly LocalNode[], clients: readonly AgentClient[], random: () => number, until_: number) {
+  constructor(managers: readonly LocalNode[], clients: readonly AgentClient[], random: () => number, until_: number, say: (line: string) => void) {
+    this.ledger = new Ledger((ms, hadQuorum) => say(`${Math.round(ms)} ms without an acknowledgement${hadQuorum ? '' : ', and without a quorum'}`));
     this.#managers = managers;
     this.#clients = clients;
     this.#random = random;
@@ -184,11 +185,11 @@ export async function commonState(client: AgentClient, managers: readonly LocalN
   let seen: string[] = [];
   try {
     return await until(async () => {
-      seen = await Promise.all(managers.map(({ endpoint }) => client.call(endpoint, 'node.health', { state: true }).then(({ state }) => `${state?.index} ${state?.hash}`)));
+      seen = await Promise.all(managers.map(({ endpoint }) => client.call(endpoint, 'node.health', { state: true }).then(({ state }) => `${state?.index} ${state?.hash}`, (error: unknown) => (error as Error).message)));
       return new Set(seen).size === 1 && seen[0];
     }, 'all managers hold the same state', 30_000);
   } catch (error) {
-    throw new Error(`the managers hold different states: ${seen.join(', ')}`, { cause: error });
+    throw new Error(`the managers hold different states: ${seen.join(', ')} (${(error as Error).message})`, { cause: error });
   }
 }
 
@@ -205,7 +206,7 @@ export async function runAgentFaults(options: AgentFaultsOptions): Promise<Agent
   try {
     onEvent?.(`5/3 formed in ${cluster.folder}`);
     const end = performance.now() + seconds * 1000;
-    const load = new Load(cluster.managers, Array.from({ length: CLIENTS }, () => cluster.client()), random, end);
+    const load = new Load(cluster.managers, Array.from({ length: CLIENTS }, () => cluster.client()), random, end, (line) => onEvent?.(line));
     const writing = Promise.all(Array.from({ length: writers }, (_, number) => load.writer(number)));
     const { kills, freezes } = await disturb(cluster, load.ledger, options, end);
     await writing;

@@ -17,8 +17,14 @@ export class Ledger {
   longestGapMs = 0;
   /** The same while there was a quorum all the time, as far as whoever takes it away has told. */
   longestGapWithQuorumMs = 0;
+  /** Told of each gap of more than two seconds. */
+  readonly #onGap: ((ms: number, hadQuorum: boolean) => void) | undefined;
   #last = performance.now();
   #hadQuorum = true;
+
+  constructor(onGap?: (ms: number, hadQuorum: boolean) => void) {
+    this.#onGap = onGap;
+  }
 
   /** A write of `value` (null: removal) to `key` ended. A request that was repeated under its id is noted once, as it ended at last. */
   note(keys: readonly string[], value: string | null, told: Told): void {
@@ -26,6 +32,7 @@ export class Ledger {
     if (told === 'acknowledged') {
       const now = performance.now();
       this.longestGapMs = Math.max(this.longestGapMs, now - this.#last);
+      if (now - this.#last > 2000) this.#onGap?.(now - this.#last, this.#hadQuorum);
       if (this.#hadQuorum) this.longestGapWithQuorumMs = Math.max(this.longestGapWithQuorumMs, now - this.#last);
       this.#last = now;
       this.#hadQuorum = true;

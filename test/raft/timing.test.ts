@@ -4,7 +4,13 @@ import { Timing } from '../../src/swarm-agent/raft/timing.ts';
 
 function after(...roundTrips: [peer: string, ms: number][]): Timing {
   const timing = new Timing(checkConfig());
-  for (const [peer, ms] of roundTrips) timing.measured(peer, ms);
+  let now = 0;
+  for (const [peer, ms] of roundTrips) {
+    const sentAt = now;
+    now += ms;
+    timing.measured(peer, sentAt, now);
+    now = Math.max(now, sentAt);
+  }
   return timing;
 }
 const many = (peer: string, ms: number): [string, number][] => Array.from({ length: 16 }, () => [peer, ms]);
@@ -21,6 +27,16 @@ describe('timeouts follow the round trips', () => {
   ])('%s', (_, measured, heartbeatMs, electionMs) => {
     const timing = after(...measured);
     expect([timing.heartbeatMs, timing.electionMs]).toEqual([heartbeatMs, electionMs]);
+  });
+
+  test('all heartbeats that one pause has held up are one round trip', () => {
+    const timing = after(...many('b', 1));
+    // Forty in two seconds, all answered when the process goes on.
+    for (let i = 0; i < 40; i++) timing.measured('b', 100_000 + 50 * i, 102_000);
+    expect([timing.rtt('b'), timing.electionMs]).toEqual([1, 154]);
+    // What is asked after that answer counts again.
+    for (let i = 0; i < 16; i++) timing.measured('b', 102_000 + 300 * i, 102_250 + 300 * i);
+    expect(timing.rtt('b')).toBe(250);
   });
 
   test('old round trips are forgotten, and so are members that left', () => {

@@ -64,7 +64,7 @@ export function onPreVote(core: Core, asked: PreVote): void {
 }
 
 export function onPreVoteReply(core: Core, reply: PreVoteReply): void {
-  core.timing.measured(reply.from, core.now - reply.sentAt);
+  core.timing.measured(reply.from, reply.sentAt, core.now);
   if (core.role !== 'pre-candidate' || reply.asked !== core.term + 1) return;
   core.votes.set(reply.from, reply.granted);
   tally(core);

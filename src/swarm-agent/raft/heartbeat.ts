@@ -23,6 +23,6 @@ export function onHeartbeat(core: Core, heartbeat: Heartbeat): void {
 
 /** The round trip of a reply feeds the timeouts. */
 export function measure(core: Core, reply: HeartbeatReply): void {
-  if (!core.timing.measured(reply.from, core.now - reply.sentAt)) return;
+  if (!core.timing.measured(reply.from, reply.sentAt, core.now)) return;
   core.event({ what: 'timeouts', heartbeatMs: core.timing.heartbeatMs, electionMs: core.timing.electionMs });
 }

@@ -15,8 +15,13 @@ class RoundTrips {
   private readonly samples: number[] = [];
   private at = 0;
   private quartile = 0;
+  private lastReply = -Infinity;
 
-  add(ms: Millis): void {
+  /** A question that was sent before the last reply came says nothing new: a pause holds up many, and is one. */
+  add(sentAt: Millis, now: Millis): void {
+    if (sentAt < this.lastReply) return;
+    this.lastReply = now;
+    const ms = Math.max(0, now - sentAt);
     this.samples[this.at] = ms;
     this.at = (this.at + 1) % SAMPLES;
     const ordered = [...this.samples].sort((a, b) => a - b);
@@ -38,11 +43,11 @@ export class Timing {
     this.electionMs = config.electionMsMin;
   }
 
-  /** A reply came `ms` after its question. Tells whether the timeouts changed by a quarter or more. */
-  measured(peer: MemberId, ms: Millis): boolean {
+  /** A reply came at `now` to the question of `sentAt`. Tells whether the timeouts changed by a quarter or more. */
+  measured(peer: MemberId, sentAt: Millis, now: Millis): boolean {
     let trips = this.peers.get(peer);
     if (trips === undefined) this.peers.set(peer, (trips = new RoundTrips()));
-    trips.add(Math.max(0, ms));
+    trips.add(sentAt, now);
     return this.derive();
   }
 
