@@ -64,6 +64,11 @@ describe.skipIf(skipReason !== null)('5/3 with ten workers', { timeout: 20 * MIN
     await belt("create 1gb 'mg[0:4]' --region sgp1,nyc3,fra1");
     await belt("create 512mb 'node[1:10]' --region sgp1,nyc3,fra1");
     await timed('form 5/3', () => belt("swarm form 5/3 'mg[0:4]'"));
+    await belt('exec node10 -- iptables -I INPUT -p tcp --dport 2377 -j DROP');
+    const closed = await tried('swarm join mg0 node10');
+    console.log(closed.stderr);
+    expect(closed).toMatchObject({ code: 1, stderr: expect.stringMatching(/mg0 cannot reach node10 at [\d.]+:2377/) });
+    await belt('exec node10 -- iptables -D INPUT -p tcp --dport 2377 -j DROP');
     await timed('join ten workers', () => belt("swarm join mg0 'node[1:10]'"));
     const rows = await shown('mg0', 5, 15);
     console.log(rows.join('\n'));
