@@ -26,7 +26,7 @@ describe.skipIf(skipReason !== null)('the book’s session', () => {
   let ip1 = '';
 
   afterAll(async () => {
-    await tried('cluster rm --yes --force swarm2k');
+    await tried('cluster rm --yes swarm2k');
     rmSync(folder, { recursive: true });
   });
 
@@ -93,9 +93,13 @@ describe.skipIf(skipReason !== null)('the book’s session', () => {
   });
 
   test('the cluster’s own lines', async () => {
-    expect((await belt('cluster ls')).trimEnd().split('\n')[0]?.trim().split(/\s+/)).toEqual(['CLUSTER', 'ACTIVE', 'LEADER', 'MASTERS', '#NODES']);
+    const [head, row] = (await belt('cluster ls')).trimEnd().split('\n').map((line) => line.trim().split(/\s{2,}/));
+    expect(head).toEqual(['CLUSTER', 'ACTIVE', 'LEADER', 'MASTERS', '#NODES']);
+    expect(row).toEqual(['swarm2k', 'node1', 'node1', 'node1', '4 / 4']);
     await belt('use swarm2k');
     await belt('cluster update region=sgp1');
     expect(await belt('cluster config')).toMatch(/sgp1/);
+    await belt('cluster rm --yes swarm2k');
+    expect(await belt('cluster rm --yes swarm2k')).toBe('swarm2k: already gone\n');
   });
 });

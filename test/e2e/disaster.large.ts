@@ -55,7 +55,7 @@ describe.skipIf(skipReason !== null)('5/3 with ten workers', { timeout: 20 * MIN
     (await tried(`--host ${by} docker service ps web --filter desired-state=running --format '{{.CurrentState}}'`)).stdout.split('\n').filter((line) => /^Running/.test(line)).length;
 
   afterAll(async () => {
-    await tried('cluster rm --yes --force drill');
+    await tried('cluster rm --yes drill');
     rmSync(folder, { recursive: true });
   });
 

@@ -12,7 +12,7 @@ import { currentFleet } from '../ranges.ts';
 
 export const command = defineCommand({
   positionals: { name: 'one' },
-  options: { force: { type: 'boolean', default: false, describe: 'even if a cloud does not answer or its swarm lives' } },
+  options: { force: { type: 'boolean', default: false, describe: 'even if a cloud does not answer' } },
   async run(outer, args) {
     // All below is about the named cluster, whichever is current.
     const ctx = new Context(outer.ports, outer.ui, { ...outer.flags, cluster: args.name }, outer.command);
@@ -28,7 +28,7 @@ export const command = defineCommand({
       throw new BeltError('refused', `${fleet.down.map((one) => one.driver).join(', ')} does not answer: its machines would be left without anybody who knows them`, { next: 'try again later, or --force' });
     }
     const machines = [...fleet.machines.filter((machine) => !fleet.down.some((one) => one.driver === machine.driver)), ...fleet.doubles];
-    await ctx.guard(cluster, machines.map((machine) => machine.name), 'rm', args.force);
+    // No quorum to guard: nobody is left who could lean on it, and the question says that all of it goes.
     await ctx.ui.confirm(`Remove cluster ${args.name} with ${machines.length === 1 ? 'its one machine' : `its ${machines.length} machines`}, its CA and keys?`);
     const { store, close } = openCluster(ctx.home, args.name, ctx.command, ctx.ports.now());
     try {
