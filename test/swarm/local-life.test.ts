@@ -77,9 +77,11 @@ describe('a swarm of five managers over three datacenters', { timeout: 120_000 }
     expect(await belt('kill mg2')).toMatchObject({ code: 5, stderr: expect.stringContaining('killing mg2 leaves 2 of 5 managers reachable, 3 needed') });
     await done('kill --force mg2');
     for (const line of ['swarm status', 'swarm label node1 never=seen', 'swarm token worker', 'swarm promote node1', 'swarm join mg4 node2', 'swarm nodes', 'certs ls']) {
+      // What a line costs that asks nobody is this machine's business, which may be busy with other suites.
+      const { ms: bareMs } = await timed('topology 5/3');
       const { code, stderr, ms } = await timed(line);
       expect([line, code, stderr.includes('2 of 5 managers reachable, 3 needed')]).toEqual([line, 5, true]);
-      expect([line, ms < 3000 ? 'soon' : ms]).toEqual([line, 'soon']);
+      expect.soft([line, ms - bareMs < 3000 ? 'soon' : `${ms} ms, ${bareMs} ms of it bare`]).toEqual([line, 'soon']);
     }
     const { stdout, stderr } = await belt('swarm nodes --json');
     expect(stderr).toContain('this is the last known state');
