@@ -67,7 +67,7 @@ export class Agent {
   #trouble: string | null = null;
   #turn: Promise<unknown> = Promise.resolve();
   /** Managers the operator named, beside those the cluster names: after a rebuild elsewhere. */
-  #hints: readonly ManagerAddress[] = [];
+  #hints: readonly string[] = [];
   #leaderSeen = 0;
 
   /** Reads the identity, opens the port and takes up the role. Throws `BeltError` where one of the first two fails; a role that cannot be played is a matter of health. */
@@ -109,11 +109,14 @@ export class Agent {
   /** Managers to turn to, those the operator named last first, ourselves left out. */
   managers(): ManagerAddress[] {
     const known = this.identity.managers.filter(({ id }) => id !== this.identity.certificate.name);
-    return [...this.#hints.filter(({ address }) => address !== this.identity.config.address && !known.some((one) => one.address === address)), ...known];
+    const named = this.#hints.filter((address) => address !== this.identity.config.address);
+    return [...named.map((address) => known.find((one) => one.address === address) ?? { id: '', name: address, address }), ...known.filter(({ address }) => !named.includes(address))];
   }
 
-  hint(addresses: readonly string[]): void {
-    this.#hints = addresses.map((address) => ({ id: '', name: address, address }));
+  /** Addresses of managers the operator names: those to turn to first from now on. What they are as managers. */
+  hint(addresses: readonly string[]): ManagerAddress[] {
+    this.#hints = addresses;
+    return this.managers().slice(0, addresses.length);
   }
 
   /** Ends the role, then the port. A leader hands over first. */

@@ -144,4 +144,14 @@ describe('a cluster of agents', () => {
       expect(status.raft.epoch).toBe(epoch);
     }
   });
+
+  test('managers that the operator names are asked before all that are known, and are known for who they are', async () => {
+    const { managers, workers: [node0] } = await harness.cluster(3, 1);
+    const agent = node0!.agent!;
+    await until(() => agent.managers().length === 3, 'the worker knows them all');
+    const last = managers.find(({ name }) => name === agent.managers().at(-1)?.name)!;
+    expect(agent.hint([last.endpoint.address])).toEqual([{ id: last.agent!.identity.certificate.name, name: last.name, address: last.endpoint.address }]);
+    expect(agent.managers()[0]?.name).toBe(last.name);
+    expect(agent.managers()).toHaveLength(3);
+  });
 });

@@ -116,8 +116,8 @@ async function join(agent: Agent, { managers, token: text }: CheckedParams<'node
 async function rejoin(agent: Agent, { managers }: CheckedParams<'node.rejoin'>, { deadline }: CallContext): Promise<CallResult<'node.rejoin'>> {
   const { identity, peers } = agent;
   if (identity.role === 'machine') throw new BeltError('refused', `${identity.config.machine} is no node yet`, { machine: identity.config.machine, next: 'belt swarm join' });
-  agent.hint(managers);
-  const membership = await peers.any(agent.managers(), 'member.membership', {}, { timeoutMs: 5000 });
+  // Only those named: any other may be gone, or be one that was left behind and knows the cluster as it was.
+  const membership = await peers.any(agent.hint(managers), 'member.membership', {}, { timeoutMs: 5000 });
   const own = agent.manager?.group;
   agent.learn(membership);
   if (agent.session?.current() === null) agent.session.reconnect();
