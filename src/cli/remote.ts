@@ -9,6 +9,8 @@ import type { ClusterView, Context } from './context.ts';
 
 /** How long a machine that refuses may go on booting, milliseconds. */
 const BOOT_MS = 15_000;
+/** The same for a machine that nobody has been on yet, as bootstrap would wait for it. */
+export const FIRST_BOOT_MS = 120_000;
 
 /** Opens connections and remembers which keys were met for the first time; {@link pinNewKeys} writes them down once at the end. */
 export class RemoteAccess {
@@ -25,7 +27,7 @@ export class RemoteAccess {
   }
 
   /** Throws `unreachable`, `ssh_auth`, `host_key_changed`. */
-  async connect(machine: MachineRecord, signal: AbortSignal): Promise<SshConnection> {
+  async connect(machine: MachineRecord, signal: AbortSignal, bootMs: number = BOOT_MS): Promise<SshConnection> {
     const host = machine.publicIpv4 ?? machine.privateIpv4;
     if (host === null) throw new BeltError('unreachable', `${machine.name} has no address yet`, { machine: machine.name, next: 'belt status --wait active=N' });
     const pinned = this.#cluster.state.hostKeys[machine.name]?.keys;
@@ -33,7 +35,7 @@ export class RemoteAccess {
     const isOff = machine.status === 'off';
     const connection = await waitForSsh({
       host, port: machine.sshPort, user: machine.sshUser, privateKey: this.#key, machine: machine.name, signal,
-      hostKey: pinned === undefined ? 'first-sight' : { pinned }, budgetMs: isOff ? 0 : BOOT_MS, onRetry: (error) => this.#sayWaiting(error),
+      hostKey: pinned === undefined ? 'first-sight' : { pinned }, budgetMs: isOff ? 0 : bootMs, onRetry: (error) => this.#sayWaiting(error, bootMs),
     }).catch((error: unknown) => {
       if (!isOff || !isBeltError(error, 'unreachable')) throw error;
       throw new BeltError('unreachable', `${machine.name} is off`, { machine: machine.name, cause: error, next: `belt start ${machine.name}` });
@@ -43,10 +45,10 @@ export class RemoteAccess {
   }
 
   /** Once a command, whatever the number of machines that are waited for. */
-  #sayWaiting(error: BeltError): void {
+  #sayWaiting(error: BeltError, bootMs: number): void {
     if (this.#saidWaiting) return;
     this.#saidWaiting = true;
-    this.#ctx.ui.note(`${error.message}; it may be booting, waiting up to ${BOOT_MS / 1_000} s`);
+    this.#ctx.ui.note(`${error.message}; it may be booting, waiting up to ${bootMs / 1_000} s`);
   }
 
   /** Pins what was met for the first time, and says so. Where another belt holds the lock, the next line pins it. */

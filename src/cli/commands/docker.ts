@@ -20,8 +20,8 @@ import { defineCommand } from '../command.ts';
 import type { ClusterView, Context } from '../context.ts';
 import { readRanges, requireMachines } from '../ranges.ts';
 import { combinedExit, exitCodeOf, UNREACHABLE } from '../remote-exit.ts';
-import { RemoteAccess } from '../remote.ts';
-import { withHands } from '../swarm-access.ts';
+import { FIRST_BOOT_MS, RemoteAccess } from '../remote.ts';
+import { agentBook, withHands } from '../swarm-access.ts';
 
 export const command = defineCommand({
   positionals: {},
@@ -48,9 +48,12 @@ function chosen(ctx: Context, cluster: ClusterView): string[] {
 
 /** Machines that have no docker command get agent and engine first, with progress. */
 async function bootstrapWhatLacks(ctx: Context, machines: readonly MachineRecord[]): Promise<void> {
-  const access = new RemoteAccess(ctx, ctx.cluster());
+  const cluster = ctx.cluster();
+  const access = new RemoteAccess(ctx, cluster);
+  const met = new Set(agentBook(cluster.files).bootstrapped);
   const looked = await runAll(machines, async (machine, signal) => {
-    await using connection = await access.connect(machine, signal);
+    // A machine that was just made may boot for longer than the line itself would wait, and would then be met without an engine.
+    await using connection = await access.connect(machine, signal, met.has(machine.name) ? undefined : FIRST_BOOT_MS);
     return (await connection.exec('command -v docker', { signal })).code === 0;
   }, { limit: 50, signal: ctx.signal, nameOf: ({ name }) => name });
   await access.pinNewKeys();
