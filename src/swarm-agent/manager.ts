@@ -57,6 +57,7 @@ export class Manager {
   readonly #calls: ClusterCalls;
   readonly #certificates: CertificateCalls;
   readonly #reconciler: Reconciler;
+  readonly #engineReconciler: Reconciler;
   readonly #desk: EngineDesk;
   readonly #pending: PendingCertificates;
   readonly #stop = new AbortController();
@@ -75,7 +76,7 @@ export class Manager {
     this.#sessions = new Sessions({ clock, membershipOf, tellingOf: (id) => this.#tellingOf(id) });
     this.#pending = new PendingCertificates(identity.files.paths.pending);
     this.enrolment = new Enrolment({ clock, group, sealer, membershipOf, lifetimeMs, pending: this.#pending, statusOf: (id) => this.#sight().alive(id) });
-    const wake = (): void => this.#reconciler.wake();
+    const wake = (): void => [this.#reconciler, this.#engineReconciler].forEach((one) => one.wake());
     this.#desk = new EngineDesk({
       group, engine, clock, log, advertise: attachment.advertise, sealer: () => sealer, ready: (id) => this.#follows(id).reachable, saveSwarm: () => attachment.saveSwarm(),
     });
@@ -85,7 +86,9 @@ export class Manager {
       engineWarnings: () => this.#desk.warnings(),
     });
     this.#certificates = new CertificateCalls({ clock, group, sealer, enrolment: this.enrolment, wake, follows: (id) => this.#follows(id) });
-    this.#reconciler = new Reconciler({ clock, group, log, also: [() => this.#certificates.rotateFurther().then((moved) => (this.#sessions.changed(), moved)), (signal) => this.#desk.work(signal)] });
+    this.#reconciler = new Reconciler({ clock, group, log, steps: true, also: [() => this.#certificates.rotateFurther().then((moved) => (this.#sessions.changed(), moved))] });
+    // Docker without a quorum thinks about a question for half a minute; managers that come back are taken in meanwhile.
+    this.#engineReconciler = new Reconciler({ clock, group, log, steps: false, also: [(signal) => this.#desk.work(signal)] });
     this.#recording = this.#record();
     this.changed();
   }
@@ -111,12 +114,12 @@ export class Manager {
     const own = this.membershipOf(identity.certificate.name);
     if (own !== null && own.roots !== '') identity.learn(own);
     this.#sessions.changed();
-    if (leading) this.#reconciler.wake();
+    if (leading) for (const one of [this.#reconciler, this.#engineReconciler]) one.wake();
   }
 
   async stop(): Promise<void> {
     this.#stop.abort();
-    await this.#reconciler.stop();
+    await Promise.all([this.#reconciler.stop(), this.#engineReconciler.stop()]);
     await this.group.stop();
     this.#sessions.dismiss(null);
     await this.#recording;
@@ -257,7 +260,7 @@ export class Manager {
       case 'join': return this.enrolment.join(p, write);
       case 'member.enter': return this.enrolment.enter((params as CheckedParams<'member.enter'>).address, context.caller);
       case 'member.issued': return this.enrolment.issued((params as CheckedParams<'member.issued'>).certificate, write);
-      case 'engine.report': return this.#desk.report(context.caller.name, p).finally(() => this.#reconciler.wake());
+      case 'engine.report': return this.#desk.report(context.caller.name, p).finally(() => this.#engineReconciler.wake());
       default: return Promise.reject(new BeltError('bad_request', `${name} is no call for the leader`));
     }
   };

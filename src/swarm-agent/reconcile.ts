@@ -67,6 +67,8 @@ export interface ReconcilerOptions {
   readonly clock: Clock;
   readonly group: Group;
   readonly log: Log;
+  /** Whether it takes the steps of membership and operations, or only `also`: what may wait long has a reconciler of its own, so that Raft does not wait with it. */
+  readonly steps: boolean;
   /** Further work of the leader (CA rotation, the engine's swarm): true where it did something and wants another look at once. */
   readonly also: ReadonlyArray<(signal: AbortSignal) => Promise<boolean>>;
 }
@@ -108,18 +110,19 @@ export class Reconciler {
   }
 
   #catchingUp(): boolean {
-    const { role, peers } = this.#options.group.status();
-    return role === 'leader' && peers.some(({ voter }) => !voter);
+    const { group, steps } = this.#options;
+    const { role, peers } = group.status();
+    return steps && role === 'leader' && peers.some(({ voter }) => !voter);
   }
 
   async #look(): Promise<void> {
-    const { group, log, also } = this.#options;
+    const { group, log, also, steps } = this.#options;
     try {
       if (group.status().role !== 'leader') return;
       // A new leader may not have applied yet what its predecessor committed.
       await group.read();
       while (!this.#stop.signal.aborted && group.status().role === 'leader') {
-        const step = nextStep(group.state, group.status(), group.id);
+        const step = steps ? nextStep(group.state, group.status(), group.id) : null;
         if (step !== null) await this.#take(step);
         else if (!(await this.#furtherWork(also))) return;
       }
