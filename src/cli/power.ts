@@ -23,9 +23,10 @@ export async function powerMachines(ctx: Context, ranges: readonly string[], ver
   const names = readRanges(ctx, ranges);
   const cluster = ctx.cluster();
   await requireMachines(ctx, cluster, names);
-  if (verb.guarded !== null) await ctx.guard(cluster, names, verb.guarded, force);
   const outcomes = await ctx.change(async ({ store, tag }) => {
     const machines = await requireMachines(ctx, { ...cluster, state: store.state }, names);
+    // With the lock: of two belts that each take a manager the second must see what the first has done.
+    if (verb.guarded !== null) await ctx.guard(cluster, names, verb.guarded, force);
     const done = await ctx.ui.progress(verb.doing, machines.length, () =>
       onMachines(machines, (name) => ctx.driver(name), (driver, ids) => driver.power(ids, verb.action, ctx.signal)));
     // Addresses change over a power cycle on some clouds; what cannot be listed now is listed by the next command.

@@ -2,8 +2,16 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 
+import { Context } from '../../src/cli/context.ts';
 import { BeltError } from '../../src/errors.ts';
 import { stage } from './line.ts';
+
+/** Puts `value` in the place of a method until the end of the block. */
+function replaced<T, K extends keyof T>(target: T, key: K, value: T[K]): Disposable {
+  const before = target[key];
+  target[key] = value;
+  return { [Symbol.dispose]: () => void (target[key] = before) };
+}
 
 describe('create', () => {
   it('makes machines, shows the table of the book, and writes .gitignore first', async () => {
@@ -150,6 +158,37 @@ describe('rm', () => {
     expect((await on.belt('doctor')).exit).toBe(1);
     expect((await on.belt('doctor', '--adopt')).exit).toBe(0);
     expect((await on.belt('doctor')).exit).toBe(0);
+  });
+});
+
+describe('another belt at the same time', () => {
+  it('doctor --remove leaves alone what was made since it looked', async () => {
+    using on = stage();
+    await on.belt('create', '512mb', 'node1');
+    on.cloud.beforeList = () => on.belt('create', '512mb', 'node[2:3]');
+    await on.belt('doctor', '--remove', '--yes');
+    expect(on.cloud.names()).toEqual(['node1', 'node2', 'node3']);
+    expect((await on.belt('doctor')).exit).toBe(0);
+  });
+
+  it.each([['kill', 'node1'], ['pause', 'node1'], ['resize', 'node1', '8192MB'], ['rm', '--yes', 'node1']])('%s asks about the quorum with the cluster locked', async (...words) => {
+    using on = stage();
+    await on.belt('create', '512mb', 'node1');
+    const locked: boolean[] = [];
+    using _ = replaced(Context.prototype, 'guard', async () => void locked.push(existsSync(path.join(on.folder, '.belt/default/lock'))));
+    expect((await on.belt(...words)).exit).toBe(0);
+    expect(locked.at(-1)).toBe(true);
+  });
+
+  it('cluster rm does not forget machines that were made since it asked', async () => {
+    using on = stage();
+    await on.belt('create', '512mb', 'node1');
+    on.cloud.afterList = () => on.belt('create', '512mb', 'node2');
+    const removed = await on.belt('cluster', 'rm', 'default', '--yes');
+    expect(removed).toMatchObject({ exit: 5 });
+    expect(removed.stderr).toContain('node2');
+    expect((await on.belt('cluster', 'rm', 'default', '--yes')).exit).toBe(0);
+    expect(on.cloud.names()).toEqual([]);
   });
 });
 

@@ -18,6 +18,9 @@ export class MemoryCloud {
   bootsSlowly = false;
   /** Throws after that many machines of a create, made but not told. */
   dieAfter = Infinity;
+  /** What another belt does before the next list is made, and between it and what is done about it; once each. */
+  beforeList: (() => Promise<unknown>) | undefined;
+  afterList: (() => Promise<unknown>) | undefined;
   #nextId = 1;
 
   add(fields: Partial<CloudMachine> & { name: string; clusterId: string }): CloudMachine {
@@ -70,15 +73,19 @@ export function memoryDriver(cloud: MemoryCloud, name = 'local', abilities: Part
         }
       }
     },
-    list(tag: ClusterTag): Promise<Machine[]> {
+    async list(tag: ClusterTag): Promise<Machine[]> {
+      const { beforeList, afterList } = cloud;
+      cloud.beforeList = cloud.afterList = undefined;
+      await beforeList?.();
       cloud.calls.push('list');
       if (cloud.failingLists > 0) {
         cloud.failingLists -= 1;
-        return Promise.reject(new BeltError('driver_unavailable', 'the cloud is down'));
+        throw new BeltError('driver_unavailable', 'the cloud is down');
       }
       const mine = [...cloud.machines.values()].filter((machine) => machine.clusterId === tag.clusterId && machine.driver === name);
       for (const machine of mine) if (machine.status === 'new') cloud.set(machine.id, 'active');
-      return Promise.resolve(mine.map(({ clusterId: _cluster, orderId: _order, ...machine }) => machine));
+      await afterList?.();
+      return mine.map(({ clusterId: _cluster, orderId: _order, ...machine }) => machine);
     },
     power: (ids: readonly string[], action: PowerAction) => {
       cloud.calls.push(`${action} ${ids.length}`);

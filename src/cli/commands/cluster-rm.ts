@@ -5,6 +5,9 @@ import { BeltError } from '../../errors.ts';
 import { clusterFiles, openCluster, viewCluster } from '../../inventory/cluster.ts';
 import { clusterFolder, DEFAULT_CLUSTER, listClusters, readCurrent, writeCurrent } from '../../inventory/home.ts';
 import { destroyMachines } from '../../provision/bulk.ts';
+import type { Machine } from '../../provision/driver.ts';
+import type { Fleet } from '../../provision/fleet.ts';
+import { compressNames } from '../../range/compress.ts';
 import { outcomeError } from '../../ui/error-text.ts';
 import { defineCommand } from '../command.ts';
 import { Context } from '../context.ts';
@@ -27,11 +30,14 @@ export const command = defineCommand({
     if (fleet.down.length > 0 && !args.force) {
       throw new BeltError('refused', `${fleet.down.map((one) => one.driver).join(', ')} does not answer: its machines would be left without anybody who knows them`, { next: 'try again later, or --force' });
     }
-    const machines = [...fleet.machines.filter((machine) => !fleet.down.some((one) => one.driver === machine.driver)), ...fleet.doubles];
+    const machines = reachable(fleet);
     // No quorum to guard: nobody is left who could lean on it, and the question says that all of it goes.
     await ctx.ui.confirm(`Remove cluster ${args.name} with ${machines.length === 1 ? 'its one machine' : `its ${machines.length} machines`}, its CA and keys?`);
     const { store, close } = openCluster(ctx.home, args.name, ctx.command, ctx.ports.now());
     try {
+      // Forgotten machines would cost money for ever: what came since the question is not covered by its answer.
+      const since = reachable(await currentFleet(ctx, { ...cluster, state: store.state })).filter(({ id }) => !machines.some((one) => one.id === id));
+      if (since.length > 0) throw new BeltError('refused', `${compressNames(since.map(({ name }) => name))} came to cluster ${args.name} just now; nothing was removed`, { next: 'the same command again asks about all of them' });
       const outcomes = await ctx.ui.progress('removing', machines.length, () => destroyMachines(store, machines, (name) => ctx.driver(name), ctx.ports.now, ctx.signal));
       const error = outcomeError(outcomes, 'removed');
       if (error !== null) throw error;
@@ -45,3 +51,8 @@ export const command = defineCommand({
     ctx.ui.report({ cluster: args.name, removed: machines.map((machine) => machine.name) }, (ui) => ui.line(`${args.name}: removed`));
   },
 });
+
+/** All machines of the clouds that answer, doubles among them. */
+function reachable({ machines, doubles, down }: Fleet): Machine[] {
+  return [...machines.filter((machine) => !down.some(({ driver }) => driver === machine.driver)), ...doubles];
+}

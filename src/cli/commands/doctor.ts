@@ -2,6 +2,7 @@
 import { EXIT } from '../../errors.ts';
 import { forget, record } from '../../provision/create.ts';
 import { DRIVERS } from '../../../drivers/registry.ts';
+import type { Machine } from '../../provision/driver.ts';
 import { mergeFleet, sweep, type Fleet } from '../../provision/fleet.ts';
 import { outcomeError } from '../../ui/error-text.ts';
 import { defineCommand } from '../command.ts';
@@ -25,8 +26,8 @@ export const command = defineCommand({
     if (findings.length === 0) return EXIT.done;
     if (!args.adopt && !args.remove) return EXIT.failed;
     if (args.remove) await ctx.ui.confirm(`Destroy ${fleet.strangers.length + fleet.doubles.length} machines that nobody knows?`);
-    await mend(ctx, fleet, args.remove);
-    return fleet.down.length > 0 ? EXIT.partly : EXIT.done;
+    const { down } = await mend(ctx, fleet, args.remove);
+    return down.length > 0 ? EXIT.partly : EXIT.done;
   },
 });
 
@@ -57,20 +58,25 @@ function listFindings(fleet: Fleet): Finding[] {
   ];
 }
 
-async function mend(ctx: Context, fleet: Fleet, remove: boolean): Promise<void> {
-  await ctx.change(async ({ store }) => {
-    const doubled = new Set(fleet.doubles.map((machine) => machine.id));
+/** Mends what was found and still is so now that nobody else changes the cluster: what looked like a stranger may be what another belt was just making. */
+async function mend(ctx: Context, found: Fleet, remove: boolean): Promise<Fleet> {
+  return ctx.change(async ({ store }) => {
+    const now = await examine(ctx, { ...ctx.cluster(), state: store.state });
+    const both = (before: readonly Machine[], after: readonly Machine[]): Machine[] => after.filter(({ id }) => before.some((one) => one.id === id));
+    const doubles = both(found.doubles, now.doubles);
+    const strangers = both(found.strangers, now.strangers).filter(({ id }) => !doubles.some((one) => one.id === id));
     await store.change((state) => {
-      for (const { name } of fleet.missing) forget(state, name);
-      if (!remove) for (const machine of fleet.strangers) if (!doubled.has(machine.id)) record(state, machine);
+      for (const { name } of both(found.missing, now.missing)) forget(state, name);
+      if (!remove) for (const machine of strangers) record(state, machine);
     });
-    if (!remove) return;
-    const unknown = [...new Map([...fleet.strangers, ...fleet.doubles].map((machine) => [machine.id, machine])).values()];
-    for (const machine of unknown) {
-      // One at a time under its own name: a double shares it with a machine that stays.
-      const driver = await ctx.driver(machine.driver);
-      const error = outcomeError((await driver.destroy([machine.id], ctx.signal)).map((outcome) => ({ ...outcome, name: machine.name })), 'removed');
-      if (error !== null) throw error;
+    if (remove) {
+      for (const machine of [...strangers, ...doubles]) {
+        // One at a time under its own name: a double shares it with a machine that stays.
+        const driver = await ctx.driver(machine.driver);
+        const error = outcomeError((await driver.destroy([machine.id], ctx.signal)).map((outcome) => ({ ...outcome, name: machine.name })), 'removed');
+        if (error !== null) throw error;
+      }
     }
+    return now;
   });
 }

@@ -24,8 +24,8 @@ export const command = defineCommand({
       if (!driver.abilities.resize) throw new BeltError('failed', `${driverName} cannot resize machines; nothing was done`, { next: 'create new ones in the other size' });
       types.set(driverName, resolveSize(await driver.types(ctx.signal), size, [...new Set(group.map((machine) => machine.region))]).type);
     }
-    await ctx.guard(cluster, names, 'resize', args.force);
     const outcomes = await ctx.change(async ({ store, tag }) => {
+      await ctx.guard(cluster, names, 'resize', args.force);
       const done = await ctx.ui.progress('resizing', names.length, () =>
         onMachines(machines, (name) => ctx.driver(name), (driver, ids) => driver.resize(ids, types.get(driver.name) ?? size, ctx.signal)));
       const drivers = await ctx.drivers(types.keys());

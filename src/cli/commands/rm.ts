@@ -22,16 +22,19 @@ export const command = defineCommand({
       await ctx.guard(cluster, present, 'rm', args.force);
       await ctx.ui.confirm(`Destroy ${present.length === 1 ? 'machine' : `${present.length} machines`} ${compressNames(present)} of cluster ${cluster.name}?`);
     }
-    const destroyed = present.length === 0 || !clusterExists(ctx.home, cluster.name) ? [] : await removeMachines(ctx, present);
+    const destroyed = present.length === 0 || !clusterExists(ctx.home, cluster.name) ? [] : await removeMachines(ctx, present, args.force);
     const byName = new Map(destroyed.map((outcome) => [outcome.name, outcome]));
     reportOutcomes(ctx, names.map((name) => byName.get(name) ?? { name, ok: true, value: undefined, note: 'already gone' }), 'removed');
   },
 });
 
 /** Destroys machines of the current cluster under its lock; one that was active is so no more. */
-export async function removeMachines(ctx: Context, names: readonly string[]): Promise<Outcome[]> {
+async function removeMachines(ctx: Context, names: readonly string[], force: boolean): Promise<Outcome[]> {
   return ctx.change(async ({ store }) => {
-    const { machines } = await selectMachines(ctx, { ...ctx.cluster(), state: store.state }, names);
+    const cluster = { ...ctx.cluster(), state: store.state };
+    const { machines } = await selectMachines(ctx, cluster, names);
+    // Once more, now that no other belt can take managers away: it may have done so while the question was open.
+    await ctx.guard(cluster, names, 'rm', force);
     const outcomes = await ctx.ui.progress('removing', machines.length, () => destroyMachines(store, machines, (name) => ctx.driver(name), ctx.ports.now, ctx.signal));
     await forgetNodes(ctx, outcomes.filter(({ ok }) => ok).map(({ name }) => name));
     const current = readCurrent(ctx.home);
