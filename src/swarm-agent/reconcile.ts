@@ -5,7 +5,8 @@
 import { asBeltError, isBeltError } from '../errors.ts';
 import type { Group } from './api/group.ts';
 import type { Clock, Log } from './ports.ts';
-import type { MembershipChange, RaftStatus } from './raft/types.ts';
+import { inReach, quorumOf } from './api/view.ts';
+import type { Member, MembershipChange, RaftStatus } from './raft/types.ts';
 import type { Change } from './store/commands.ts';
 import type { ClusterState } from './store/state.ts';
 
@@ -25,13 +26,20 @@ function membershipStep(state: ClusterState, raft: RaftStatus, self: string): St
   const { members } = raft.membership;
   const voters = members.filter(({ voter }) => voter);
   const surplus = members.filter(({ id }) => nodes.get(id)?.role !== 'manager');
-  // Others first: this leader removes itself only by handing over.
-  const leaving = surplus.find(({ id }) => id !== self) ?? surplus[0];
-  if (leaving !== undefined && (!leaving.voter || voters.length > 1)) {
+  // Others first: this leader removes itself only by handing over. Whom the others cannot do without yet stays until they can.
+  const leaving = surplus.toSorted((a, b) => Number(a.id === self) - Number(b.id === self)).find(({ id, voter }) => !voter || leavesQuorum(voters, id, raft, self));
+  if (leaving !== undefined) {
     return leaving.id === self ? { do: 'hand-over' } : { do: 'membership', change: { kind: 'remove', id: leaving.id } };
   }
   const grown = raft.peers.find(({ id, voter, caughtUp }) => !voter && caughtUp && nodes.get(id)?.role === 'manager');
   return grown === undefined ? null : { do: 'membership', change: { kind: 'promote', id: grown.id } };
+}
+
+/** Whether enough of the voters left would be in reach: a removal that they cannot agree on takes the quorum from those that still have one. */
+function leavesQuorum(voters: readonly Member[], id: string, raft: RaftStatus, self: string): boolean {
+  const left = voters.filter((voter) => voter.id !== id);
+  const reachable = left.filter((voter) => voter.id === self || inReach(raft, voter.id)).length;
+  return left.length > 0 && reachable >= quorumOf(left.length);
 }
 
 function journalStep({ tables }: ClusterState, raft: RaftStatus): Step | null {

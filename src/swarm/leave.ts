@@ -1,6 +1,7 @@
 /** Nodes leave: taken out of the cluster first, then told to forget it. Dead ones are taken out only with force. */
 import { isBeltError, type Outcome } from '../errors.ts';
 import { runAll } from '../provision/run-all.ts';
+import { lossOrder } from '../topology/quorum.ts';
 import type { Report } from './operations.ts';
 import type { Swarm } from './swarm.ts';
 
@@ -12,11 +13,11 @@ export interface Left {
 
 /** One after another where managers go, since Raft loses one member at a time. Where all of them go the swarm ends: nobody is asked, each only forgets. */
 export async function leaveSwarm(swarm: Swarm, names: readonly string[], options: { readonly force: boolean; readonly signal: AbortSignal }, report: Report): Promise<Outcome<Left>[]> {
-  const { voters } = await swarm.survey();
+  const { voters, reachable } = await swarm.census();
   const managers = new Set(voters.map(({ name }) => name));
   const ends = managers.size > 0 && [...managers].every((name) => names.includes(name));
-  // Workers first: they need the managers to leave well.
-  const ordered = names.toSorted((a, b) => Number(managers.has(a)) - Number(managers.has(b)));
+  // Workers first, which need the managers to leave well, and the managers in the order in which the loss was judged.
+  const ordered = lossOrder({ voters: [...managers], reachable, losing: names });
   const outcomes = await runAll(ordered, (name) => leaveOne(swarm, name, options.force, ends), {
     limit: ordered.some((name) => managers.has(name)) ? 1 : 20, signal: options.signal, nameOf: (name) => name, onDone: (_outcome, done, failed) => report({ done, failed }),
   });

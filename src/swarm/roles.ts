@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { BeltError, type Outcome } from '../errors.ts';
-import { judgeLoss } from '../topology/quorum.ts';
+import { judgeLoss, lossOrder } from '../topology/quorum.ts';
 import { runAll } from '../provision/run-all.ts';
 import type { Report } from './operations.ts';
 import type { Swarm } from './swarm.ts';
@@ -20,13 +20,20 @@ export async function guardLoss(swarm: Swarm, act: 'demote' | 'leave', names: re
   if (!verdict.allowed) throw new BeltError('refused', verdict.reason, { next: 'promote others first, or --force' });
 }
 
-/** Changes the roles one node after another, each waited for: Raft takes one at a time. True in an outcome: something changed. */
+/** Changes the roles one node after another, each waited for: Raft takes one at a time. True in an outcome: something changed. Outcomes in the order of `names`. */
 export async function changeRoles(swarm: Swarm, change: RoleChange, names: readonly string[], force: boolean, signal: AbortSignal, report: Report): Promise<Outcome<boolean>[]> {
-  return runAll(names, async (name) => {
+  const ordered = change === 'promote' ? names : await inOrderOfLoss(swarm, names);
+  const outcomes = await runAll(ordered, async (name) => {
     const { changed } = change === 'promote' ? await swarm.cluster('nodes.promote', { node: name }) : await swarm.cluster('nodes.demote', { node: name, force }, { timeoutMs: 60_000 });
     await settled(swarm, name, signal);
     return changed;
   }, { limit: 1, signal, nameOf: (name) => name, onDone: (_outcome, done, failed) => report({ done, failed }) });
+  return names.map((name) => outcomes.find((outcome) => outcome.name === name) as Outcome<boolean>);
+}
+
+async function inOrderOfLoss(swarm: Swarm, losing: readonly string[]): Promise<string[]> {
+  const { voters, reachable } = await swarm.census();
+  return lossOrder({ voters: voters.map(({ name }) => name), reachable, losing });
 }
 
 async function settled(swarm: Swarm, name: string, signal: AbortSignal): Promise<void> {

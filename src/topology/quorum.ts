@@ -82,6 +82,12 @@ export function judgeLoss({ act, voters, reachable, losing }: LossQuestion): Los
   return { allowed: false, reason: `${what} leaves ${left} reachable of ${members} ${members === 1 ? 'manager' : 'managers'}, ${quorumOf(members)} needed` };
 }
 
+/** `losing` in the order in which {@link judgeLoss} takes them to go: those that are no voters, then the unreachable ones, the reachable ones last. */
+export function lossOrder({ voters, reachable, losing }: Omit<LossQuestion, 'act'>): string[] {
+  const rank = (name: string): number => (!voters.includes(name) ? 0 : reachable.includes(name) ? 2 : 1);
+  return losing.toSorted((a, b) => rank(a) - rank(b));
+}
+
 /** "2 of 5 managers reachable, 3 needed": the words for a lost quorum, the same everywhere. */
 export function noQuorum(reachable: number, voters: number): string {
   return `${reachable} of ${voters} managers reachable, ${quorumOf(voters)} needed`;

@@ -121,6 +121,20 @@ describe('a cluster of agents', () => {
     expect((await harness.client.cluster([leader.endpoint], 'nodes.demote', { node: 'mg2' })).changed).toBe(true);
   });
 
+  test('two demotions at once, each of which could be borne alone, leave the quorum', async () => {
+    const { managers } = await harness.cluster(4);
+    const [mg0, , , mg3] = managers;
+    await harness.stop(mg3!);
+    await until(async () => (await harness.nodes(mg0!)).find(({ name }) => name === 'mg3')?.managerStatus === 'unreachable', 'mg3 is seen to be gone');
+    await Promise.allSettled(['mg1', 'mg2'].map((node) => harness.client.cluster([mg0!.endpoint], 'nodes.demote', { node })));
+    await until(async () => (await harness.client.cluster([mg0!.endpoint], 'cluster.status', {})).managers.length === 3, 'one of them has gone');
+    const { changed } = await harness.client.cluster([mg0!.endpoint], 'nodes.label', { node: 'mg0', set: { still: 'here' } });
+    expect(changed).toBe(true);
+    // The other follows when the third is back.
+    await harness.start(mg3!);
+    await until(async () => (await harness.nodes(mg0!)).every(({ becoming }) => becoming === null), 'both have gone, or one was refused');
+  });
+
   test('a rebuild keeps labels and workers, takes the others in again, and can be repeated', async () => {
     const { managers, workers: [node0] } = await harness.cluster(3, 1);
     const [mg0, mg1, mg2] = managers;

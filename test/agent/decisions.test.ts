@@ -73,11 +73,11 @@ describe('the leader’s next step', () => {
     changes.forEach((change, i) => expect(made.apply(i + 1, command(`c${i}`, i, change))).toMatchObject({ ok: true }));
     return made;
   };
-  const raft = (members: Record<string, 'voter' | 'learner' | 'grown'>): RaftStatus => ({
+  const raft = (members: Record<string, 'voter' | 'lost' | 'learner' | 'grown'>): RaftStatus => ({
     id: 'a', role: 'leader', term: 1, leader: 'a', commit: 1, applied: 1, durable: 1, firstIndex: 1, lastIndex: 1, snapshotIndex: 0, heartbeatMs: 50, electionMs: 150,
-    membership: { members: Object.entries(members).map(([id, kind]) => ({ id, voter: kind === 'voter', address: '' })) },
+    membership: { members: Object.entries(members).map(([id, kind]) => ({ id, voter: kind === 'voter' || kind === 'lost', address: '' })) },
     peers: Object.entries(members).filter(([id]) => id !== 'a').map(([id, kind]) => ({
-      id, voter: kind === 'voter', match: 1, lag: 0, state: 'replicate', rttMs: 1, lastContactMs: 1, caughtUp: kind === 'grown',
+      id, voter: kind === 'voter' || kind === 'lost', match: 1, lag: 0, state: 'replicate', rttMs: 1, lastContactMs: kind === 'lost' ? 5000 : 1, caughtUp: kind === 'grown',
     })),
   });
   const [a, b] = [node('a', 'manager'), node('b', 'manager')];
@@ -97,6 +97,36 @@ describe('the leader’s next step', () => {
     expect(nextStep(state(node('a', 'worker'), b), raft({ a: 'voter', b: 'voter' }), 'a')).toEqual({ do: 'hand-over' });
     expect(nextStep(state(node('a', 'worker'), node('b', 'worker')), raft({ a: 'voter', b: 'voter' }), 'a')).toMatchObject({ change: { kind: 'remove', id: 'b' } });
     expect(nextStep(state(node('a', 'worker')), raft({ a: 'voter' }), 'a')).toBeNull();
+  });
+  test('whom the others cannot do without stays until they can: two demotions at once must not cost the quorum', () => {
+    const leaving = state(a, node('b', 'worker'), node('c', 'manager'));
+    expect(nextStep(leaving, raft({ a: 'voter', b: 'voter', c: 'lost' }), 'a')).toBeNull();
+    expect(nextStep(leaving, raft({ a: 'voter', b: 'lost', c: 'voter' }), 'a')).toMatchObject({ change: { kind: 'remove', id: 'b' } });
+    expect(nextStep(state(node('a', 'worker'), b, node('c', 'manager')), raft({ a: 'voter', b: 'voter', c: 'lost' }), 'a')).toBeNull();
+  });
+  test('in every cluster of up to five, whoever is demoted or dead, each step leaves a majority in reach, and all go that can', () => {
+    const ids = ['a', 'b', 'c', 'd', 'e'];
+    for (let size = 1; size <= 5; size += 1) {
+      const all = ids.slice(0, size);
+      for (let dead = 0; dead < 2 ** size; dead += 2) {
+        const lost = new Set(all.filter((_, n) => dead & (1 << n)));
+        const majority = (members: readonly string[]): boolean => members.filter((id) => !lost.has(id)).length * 2 > members.length;
+        if (!majority(all)) continue;
+        for (let demoted = 0; demoted < 2 ** size; demoted += 1) {
+          const wanted = state(...all.map((id, n) => node(id, demoted & (1 << n) ? 'worker' : 'manager')));
+          let members = all;
+          for (;;) {
+            const step = nextStep(wanted, raft(Object.fromEntries(members.map((id) => [id, lost.has(id) ? 'lost' : 'voter']))), 'a');
+            if (step?.do !== 'membership') break;
+            members = members.filter((id) => id !== step.change.id);
+            expect(majority(members), `${members.join()} of ${all.join()} without ${[...lost].join()}`).toBe(true);
+          }
+          // What is left over is the leader, or somebody without whom there would be no majority.
+          const over = members.filter((id) => id !== 'a' && wanted.tables.nodes.get(id)?.role === 'worker');
+          for (const id of over) expect(majority(members.filter((other) => other !== id))).toBe(false);
+        }
+      }
+    }
   });
   test('the journal is closed when the promotion is reached, and as failed when it was overtaken', () => {
     const intend: Change = { type: 'operation.intend', operation: 'op', kind: 'promote', subject: 'b', detail: '{}' };

@@ -4,7 +4,7 @@ import { isBeltError, type BeltError } from '../../src/errors.ts';
 import { describePlacement, explainPlacement, explainTopology } from '../../src/topology/explain.ts';
 import { formatTopology, parseTopology } from '../../src/topology/parse.ts';
 import { assignManagers, dealOut } from '../../src/topology/placement.ts';
-import { judgeLoss, quorumOf, toleranceOf, type LossAct } from '../../src/topology/quorum.ts';
+import { judgeLoss, lossOrder, quorumOf, toleranceOf, type LossAct } from '../../src/topology/quorum.ts';
 
 function caught(act: () => unknown): BeltError {
   try {
@@ -237,6 +237,8 @@ describe('judgeLoss', () => {
         for (let alive = 0; alive <= all; alive += 1) {
           const possible = orders(losing).some((order) => keeps(order, names(all), names(alive)));
           expect(judge('leave', all, alive, losing.join(' ')) === 'allowed', `${all} managers, ${alive} alive, losing ${losing.join(' ')}`).toBe(possible);
+          // The order in which they are made to go is one of those.
+          if (possible) expect(keeps(lossOrder({ voters: names(all), reachable: names(alive), losing }), names(all), names(alive))).toBe(true);
         }
       }
     }

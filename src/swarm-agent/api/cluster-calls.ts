@@ -143,7 +143,9 @@ export class ClusterCalls {
 
   /** Refuses to take `node` out of Raft where the managers left would have no quorum in reach. */
   #keepQuorum(node: NodeRecord, verb: string, force: boolean): void {
-    const voters = managerRows(this.#options.sight()).filter(({ voter }) => voter);
+    const { nodes } = this.#options.group.state.tables;
+    // Who is on the way out already counts as gone: two demotions in a row are judged together.
+    const voters = managerRows(this.#options.sight()).filter(({ id, voter }) => voter && (id === node.id || nodes.get(id)?.role === 'manager'));
     const left = voters.filter(({ id }) => id !== node.id);
     if (left.length === voters.length) return;
     if (left.length === 0) throw new BeltError('refused', `${node.name} is the only manager`, { machine: node.name, next: 'belt swarm promote another node first' });

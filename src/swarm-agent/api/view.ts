@@ -45,9 +45,13 @@ function managerContact({ self, raft, state }: Sight, id: string): 'leader' | 'r
   if (!raft.membership.members.some((member) => member.id === id)) return null;
   if (raft.leader === id) return 'leader';
   if (raft.role !== 'leader') return id === self ? 'reachable' : null;
-  const peer = raft.peers.find((known) => known.id === id);
-  if (peer === undefined || !state.tables.nodes.has(id)) return 'unreachable';
-  return peer.lastContactMs !== null && peer.lastContactMs < Math.max(CONTACT_MS_MIN, 2 * raft.electionMs) ? 'reachable' : 'unreachable';
+  return state.tables.nodes.has(id) && inReach(raft, id) ? 'reachable' : 'unreachable';
+}
+
+/** Whether the leader has heard the other member lately. */
+export function inReach({ peers, electionMs }: RaftStatus, id: string): boolean {
+  const contact = peers.find((peer) => peer.id === id)?.lastContactMs ?? null;
+  return contact !== null && contact < Math.max(CONTACT_MS_MIN, 2 * electionMs);
 }
 
 /** Managers as the leader knows them, voters and learners. */
