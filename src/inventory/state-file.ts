@@ -10,23 +10,26 @@ import { BeltError } from '../errors.ts';
 import { type ClusterState, StateBody } from './state.ts';
 
 /** The version that this belt writes. */
-export const STATE_VERSION = 2;
+export const STATE_VERSION = 3;
 
 /** Each takes the body of version N to N+1; never changed once published. */
 const MIGRATIONS: Readonly<Record<number, (body: Record<string, unknown>) => Record<string, unknown>>> = {
   // 2 remembers which machines were about to be destroyed.
   1: (body) => ({ ...body, removals: {} }),
+  // 3 has its version under the checksum too.
+  2: (body) => body,
 };
 
 const Envelope = v.object({ format: v.literal('belt-state'), version: v.pipe(v.number(), v.integer(), v.minValue(1)), checksum: v.string(), body: v.record(v.string(), v.unknown()) });
 
 export function encodeState(state: ClusterState): string {
   const body = JSON.stringify(state);
-  return `{"format":"belt-state","version":${STATE_VERSION},"checksum":"${checksum(body)}","body":${body}}\n`;
+  return `{"format":"belt-state","version":${STATE_VERSION},"checksum":"${checksum(STATE_VERSION, body)}","body":${body}}\n`;
 }
 
-function checksum(body: string): string {
-  return createHash('sha256').update(body).digest('hex');
+/** Over version and body; before version 3 over the body alone, so that a damaged digit of the version went unseen. */
+function checksum(version: number, body: string): string {
+  return createHash('sha256').update(version < 3 ? body : `${version}:${body}`).digest('hex');
 }
 
 /** Reads the text of `file` (its name is for the message). Throws `state_damaged` or `state_newer`. */
@@ -47,7 +50,7 @@ export function decodeState(content: string, file: string): ClusterState {
   if (version > STATE_VERSION) {
     throw new BeltError('state_newer', `${file} was written by a newer belt (format ${version}, this one knows ${STATE_VERSION})`, { next: 'use the belt that wrote it, or a newer one' });
   }
-  if (checksum(JSON.stringify(body)) !== envelope.output.checksum) throw damaged('its checksum does not match');
+  if (checksum(version, JSON.stringify(body)) !== envelope.output.checksum) throw damaged('its checksum does not match');
   const state = v.safeParse(StateBody, migrate(body, version));
   if (!state.success) throw damaged(`${v.getDotPath(state.issues[0]) ?? 'body'}: ${state.issues[0].message}`);
   return state.output;

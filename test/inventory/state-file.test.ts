@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
+
 import { describe, expect, it } from 'vitest';
-import fc from 'fast-check';
 
 import { isBeltError } from '../../src/errors.ts';
 import { decodeState, encodeState, migrate, STATE_VERSION } from '../../src/inventory/state-file.ts';
@@ -46,11 +47,22 @@ describe('state.json', () => {
 
   it('no change of one character passes for the state', () => {
     const text = encodeState(sample());
-    fc.assert(fc.property(fc.nat(text.length - 2), fc.integer({ min: 33, max: 126 }), (at, code) => {
-      const changed = text.slice(0, at) + String.fromCharCode(code) + text.slice(at + 1);
-      fc.pre(changed !== text);
-      expect(['state_damaged', 'state_newer']).toContain(failure(changed)[0]);
-    }), { numRuns: 300 });
+    const passed: string[] = [];
+    for (let at = 0; at < text.length - 1; at += 1) {
+      // Digits stand for each other where a slip would make sense; of the rest one is as good as another.
+      for (const other of '0123456789x"') {
+        const changed = text.slice(0, at) + other + text.slice(at + 1);
+        if (changed !== text && !['state_damaged', 'state_newer'].includes(failure(changed)[0])) passed.push(`${at}: ${other}`);
+      }
+    }
+    expect(passed).toEqual([]);
+  });
+
+  it.each([1, 2])('as version %i wrote it is read', (version) => {
+    const { removals: _removals, ...first } = sample();
+    const body = JSON.stringify(version === 1 ? first : sample());
+    const checksum = createHash('sha256').update(body).digest('hex');
+    expect(decodeState(`{"format":"belt-state","version":${version},"checksum":"${checksum}","body":${body}}\n`, 'state.json')).toEqual(sample());
   });
 
   it('is brought up from every earlier version', () => {
