@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
-import { BeltError } from '../../src/errors.ts';
+import { BeltError, isBeltError } from '../../src/errors.ts';
 import { readLines } from '../../src/ssh/lines.ts';
 import { fromWire, helloSchema, PROTOCOL, replySchema, type LocalRequest } from './protocol.ts';
 
@@ -38,7 +38,8 @@ export async function* askHost(location: HostLocation, request: LocalRequest, si
     throw lost();
   } catch (error) {
     if (signal.aborted) throw new BeltError('interrupted', 'interrupted while local machines were changed', { cause: error });
-    throw (error as NodeJS.ErrnoException).syscall === undefined ? error : lost(error);
+    // Node's own errors have a code; a connection that broke before it was used says so without a system call.
+    throw isBeltError(error) || (error as NodeJS.ErrnoException).code === undefined ? error : lost(error);
   } finally {
     signal.removeEventListener('abort', abort);
     socket.destroy();
@@ -66,6 +67,8 @@ async function tryConnect(home: string): Promise<Socket | undefined> {
   const socket = connect(join(home, 'host.sock'));
   try {
     await once(socket, 'connect');
+    // It may break before anybody reads from it, when the host dies with us in its backlog: reading or writing then tells.
+    socket.on('error', () => {});
     return socket;
   } catch {
     return undefined;

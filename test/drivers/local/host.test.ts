@@ -151,6 +151,19 @@ describe('local machines', () => {
     expect(home.records().map(({ name }) => name).sort()).toEqual([...names].sort());
   });
 
+  test('the host is killed while it is asked who it is: the call starts another', async () => {
+    const home = newHome();
+    await make(home.driver(), ['node1']);
+    const { pid } = JSON.parse(readFileSync(join(home.home, 'host.json'), 'utf8')) as { pid: number };
+    const path = join(home.home, 'host.sock');
+    // A host that stands still takes connections up to its backlog: the one for the call, and the one that asks who it is.
+    process.kill(pid, 'SIGSTOP');
+    const listed = home.driver().list(CLUSTER, signal());
+    await until('both wait', () => readFileSync('/proc/net/unix', 'utf8').split('\n').filter((line) => line.endsWith(path)).length > 2);
+    process.kill(pid, 'SIGKILL');
+    expect((await listed).map(({ name }) => name)).toEqual(['node1']);
+  });
+
   test('five commands at once start one host', async () => {
     const home = newHome();
     const pids = await Promise.all(Array.from({ length: 5 }, () => hostPid(home)));
