@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../property.ts';
 import { expect, test } from 'vitest';
 import { RaftLog } from '../../src/swarm-agent/raft/log.ts';
 import type { Entry } from '../../src/swarm-agent/raft/types.ts';

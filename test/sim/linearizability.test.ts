@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../property.ts';
 import { describe, expect, test } from 'vitest';
 import { checkLinearizable } from './linearizability.ts';
 import type { Call, Outcome } from './linearizability.ts';

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import fc from 'fast-check';
+import fc from '../property.ts';
 import { expect, test } from 'vitest';
 import { quoteAssignments, quoteCommand, quoteWord } from '../../src/ssh/quote.ts';
 

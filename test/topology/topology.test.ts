@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../property.ts';
 import { describe, expect, it } from 'vitest';
 import { isBeltError, type BeltError } from '../../src/errors.ts';
 import { describePlacement, explainPlacement, explainTopology } from '../../src/topology/explain.ts';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../property.ts';
 import { describe, expect, test } from 'vitest';
 
 import { allocate, formatSubnet, freeSubnets, numberToAddress, addressToNumber, parseSubnet, slicesOf } from '../../../drivers/docker/addresses.ts';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../property.ts';
 import { describe, expect, test } from 'vitest';
 
 import type { EngineNode } from '../../../src/swarm-agent/engine/engine.ts';

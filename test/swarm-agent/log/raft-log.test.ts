@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../property.ts';
 import { describe, expect, test } from 'vitest';
 import { isBeltError, type BeltError } from '../../../src/errors.ts';
 import { RaftLog, type OpenedLog } from '../../../src/swarm-agent/log/raft-log.ts';

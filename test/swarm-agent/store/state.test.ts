@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../property.ts';
 import { describe, expect, test } from 'vitest';
 import { COMMAND_LEVEL, COMMAND_LIMITS, command, decodeCommand, encodeCommand, type Change, type NewNode } from '../../../src/swarm-agent/store/commands.ts';
 import type { SealedText } from '../../../src/swarm-agent/store/records.ts';

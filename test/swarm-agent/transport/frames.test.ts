@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../property.ts';
 import { describe, expect, test } from 'vitest';
 import { FRAME_HEADER_BYTES, FrameDecoder, encodeFrame, type Frame } from '../../../src/swarm-agent/transport/frames.ts';
 

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../property.ts';
 import { expect, test } from 'vitest';
 import type { Message } from '../../../src/swarm-agent/raft/types.ts';
 import { FRAME_LIMITS, FrameDecoder, encodeFrame } from '../../../src/swarm-agent/transport/frames.ts';
