@@ -10,7 +10,6 @@ import { readSource } from './tidy/source.ts';
 const RATCHET: Readonly<Record<string, number>> = {
   'drivers/azure/driver.ts': 373,
   'drivers/digitalocean/driver.ts': 364,
-  'drivers/ec2/driver.ts': 366,
   'src/swarm-agent/agent.ts': 398,
   'src/swarm-agent/member/member.ts': 400,
   'src/swarm-agent/raft/types.ts': 381,

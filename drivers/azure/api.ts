@@ -8,7 +8,7 @@ import type { NetworkManagementClient } from '@azure/arm-network';
 import type { ResourceManagementClient } from '@azure/arm-resources';
 import { BeltError } from '../../src/errors.ts';
 import { RateLimiter, realPace, type Pace } from '../../src/provision/rate-limit.ts';
-import { CLOUD_RETRY, withRetry, type RetryPolicy } from '../../src/provision/retry.ts';
+import { CLOUD_RETRY, LOOK_RETRY, withRetry, type RetryPolicy } from '../../src/provision/retry.ts';
 import { failureOf } from './errors.ts';
 import { limitsOf } from './limits.ts';
 import type { AzureOptions } from './options.ts';
@@ -27,7 +27,16 @@ const DOOR: Readonly<Record<Lane, string>> = {
   putVm: 'armWrite', changeVm: 'armWrite', deleteVm: 'armDelete', listVm: 'armRead', putSet: 'armWrite', networkWrite: 'armWrite', networkRead: 'armRead', group: 'armWrite', groupRead: 'armRead',
 };
 
-export class AzureApi {
+/** One request is given this long, ms; the SDKs have no limit of their own. */
+const REQUEST_TIMEOUT_MS = 60_000;
+
+interface Clients {
+  readonly compute: ComputeManagementClient;
+  readonly network: NetworkManagementClient;
+  readonly resources: ResourceManagementClient;
+}
+
+export class AzureApi implements Clients {
   readonly compute: ComputeManagementClient;
   readonly network: NetworkManagementClient;
   readonly resources: ResourceManagementClient;
@@ -36,13 +45,18 @@ export class AzureApi {
   readonly #limiter: RateLimiter;
   readonly #ports: AzurePorts;
 
-  private constructor(clients: { compute: ComputeManagementClient; network: NetworkManagementClient; resources: ResourceManagementClient }, scale: number, ports: AzurePorts) {
+  private constructor(clients: Clients, limiter: RateLimiter, ports: AzurePorts) {
     this.compute = clients.compute;
     this.network = clients.network;
     this.resources = clients.resources;
     this.#ports = ports;
     this.wait = { updateIntervalInMs: ports.operationPollMs ?? 2_000 };
-    this.#limiter = new RateLimiter(limitsOf(scale), ports.pace ?? realPace);
+    this.#limiter = limiter;
+  }
+
+  /** The same subscription with less patience when it is down. */
+  look(): AzureApi {
+    return new AzureApi(this, this.#limiter, { ...this.#ports, retry: LOOK_RETRY });
   }
 
   /** Loads the SDKs. Throws `config` without a subscription. */
@@ -55,15 +69,21 @@ export class AzureApi {
     const { tenant_id: tenant, client_id: client, client_secret: secret } = options;
     const credential = tenant !== undefined && client !== undefined && secret !== undefined ? new identity.ClientSecretCredential(tenant, client, secret, login) : new identity.AzureCliCredential();
     const common = { ...trust, ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }), retryOptions: { maxRetries: 0 } };
-    return new AzureApi(
-      {
-        compute: new ComputeManagementClient(credential, subscription, common),
-        network: new NetworkManagementClient(credential, subscription, common),
-        resources: new ResourceManagementClient(credential, subscription, common),
-      },
-      options.limit_scale,
-      ports,
-    );
+    const clients = {
+      compute: new ComputeManagementClient(credential, subscription, common),
+      network: new NetworkManagementClient(credential, subscription, common),
+      resources: new ResourceManagementClient(credential, subscription, common),
+    };
+    for (const { pipeline } of Object.values(clients)) {
+      pipeline.addPolicy({
+        name: 'requestTimeout',
+        sendRequest: (request, next) => {
+          request.timeout = REQUEST_TIMEOUT_MS;
+          return next(request);
+        },
+      });
+    }
+    return new AzureApi(clients, new RateLimiter(limitsOf(options.limit_scale), ports.pace ?? realPace), ports);
   }
 
   /** A call by name, repeated as the policy says. Throws `BeltError`. */
@@ -76,7 +96,7 @@ export class AzureApi {
         try {
           return await act();
         } catch (thrown) {
-          const error = failureOf(thrown);
+          const error = failureOf(thrown, signal);
           if (error.code === 'driver_throttled') this.#limiter.throttled(lane, error.retryAfterMs ?? 5_000);
           throw error;
         }

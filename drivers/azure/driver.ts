@@ -198,7 +198,7 @@ class AzureDriver implements Driver {
   }
 
   async list(cluster: ClusterTag, signal: AbortSignal): Promise<Machine[]> {
-    const sweep = await sweepCluster(await this.#api(), cluster, signal);
+    const sweep = await sweepCluster((await this.#api()).look(), cluster, signal);
     return sweep.machines.map((vm) => this.#machine(cluster, vm, sweep.names.get(vm.name as string) ?? (vm.name as string), sweep));
   }
 

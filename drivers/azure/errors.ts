@@ -21,10 +21,11 @@ const CODES: Record<string, readonly [ErrorCode, string]> = {
 };
 
 /** What a failed call means. PUT, PATCH and DELETE by name may be repeated whatever became of the first, so there is no unknown effect. */
-export function failureOf(thrown: unknown): BeltError {
+export function failureOf(thrown: unknown, signal?: AbortSignal): BeltError {
   if (thrown instanceof BeltError) return thrown;
   const failure = thrown as { name?: string; code?: unknown; message?: string; statusCode?: number; response?: { headers?: { get?(name: string): string | undefined } } };
-  if (failure.name === 'AbortError') return new BeltError('interrupted', 'interrupted while Azure was asked');
+  // A request that takes too long ends as one that was stopped does.
+  if (failure.name === 'AbortError') return signal?.aborted === false ? new BeltError('driver_unavailable', 'Azure does not answer: no reply in time') : new BeltError('interrupted', 'interrupted while Azure was asked');
   if (failure.name === 'AuthenticationRequiredError' || failure.name === 'CredentialUnavailableError' || /AADSTS\d+/.test(failure.message ?? '')) {
     return new BeltError('driver_auth', `Azure: ${firstLine(failure.message)}`, { next: 'check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or run az login' });
   }

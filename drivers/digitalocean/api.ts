@@ -5,13 +5,14 @@
 import * as v from 'valibot';
 import { BeltError } from '../../src/errors.ts';
 import { RateLimiter, realPace, type Pace } from '../../src/provision/rate-limit.ts';
-import { CLOUD_RETRY, withRetry, type RetryPolicy } from '../../src/provision/retry.ts';
+import { CLOUD_RETRY, LOOK_RETRY, withRetry, type RetryPolicy } from '../../src/provision/retry.ts';
 import { limitsOf } from './estimate.ts';
 import { failureOf } from './errors.ts';
 import type { DigitalOceanOptions } from './options.ts';
 
 /** One request is given this long, ms: creating ten droplets takes the API a few seconds. */
 const REQUEST_TIMEOUT_MS = 30_000;
+const CONNECT_TIMEOUT_MS = 5_000;
 const PAGE = 200;
 /** Pages that are followed at most: 200 × 100 things of one kind. */
 const PAGES_MAX = 100;
@@ -76,11 +77,16 @@ export class DigitalOceanApi {
   readonly #pace: Pace;
   readonly #ports: ApiPorts;
 
-  private constructor(helper: Helper, options: DigitalOceanOptions, ports: ApiPorts) {
+  private constructor(helper: Helper, limiter: RateLimiter, ports: ApiPorts) {
     this.#helper = helper;
     this.#ports = ports;
     this.#pace = ports.pace ?? realPace;
-    this.#limiter = new RateLimiter(limitsOf(options), this.#pace);
+    this.#limiter = limiter;
+  }
+
+  /** The same account with less patience when it is down. */
+  look(): DigitalOceanApi {
+    return new DigitalOceanApi(this.#helper, this.#limiter, { ...this.#ports, retry: LOOK_RETRY });
   }
 
   /** Loads do-wrapper and points it at the account. Throws `config` without a token. */
@@ -89,7 +95,7 @@ export class DigitalOceanApi {
     const module = (await import('do-wrapper')) as unknown as { default: unknown };
     const DigitalOcean = ((module.default as { default?: unknown }).default ?? module.default) as new (token: string) => { account: { requestHelper: Helper } };
     const helper = new DigitalOcean(options.token).account.requestHelper;
-    const api = new DigitalOceanApi(helper, options, ports);
+    const api = new DigitalOceanApi(helper, new RateLimiter(limitsOf(options), ports.pace ?? realPace), ports);
     api.#equip(options);
     return api;
   }
@@ -102,7 +108,7 @@ export class DigitalOceanApi {
       if (remaining !== undefined) this.#limiter.learn('hour', Number(remaining));
       return response;
     };
-    this.#helper.requestBuilder = (request) => ({ ...build(request), timeout: { request: REQUEST_TIMEOUT_MS }, followRedirect: false, hooks: { afterResponse: [note] } });
+    this.#helper.requestBuilder = (request) => ({ ...build(request), timeout: { connect: CONNECT_TIMEOUT_MS, request: REQUEST_TIMEOUT_MS }, followRedirect: false, hooks: { afterResponse: [note] } });
   }
 
   /** One call, paced and not repeated. Throws `BeltError`, or {@link UnknownEffect}. */

@@ -166,7 +166,7 @@ class DigitalOceanDriver implements Driver {
   }
 
   async list(cluster: ClusterTag, signal: AbortSignal): Promise<Machine[]> {
-    const droplets = await (await this.#api()).dropletsByTag(clusterTag(cluster.clusterId), signal);
+    const droplets = await (await this.#api()).look().dropletsByTag(clusterTag(cluster.clusterId), signal);
     return droplets.map((droplet) => this.#machine(droplet));
   }
 

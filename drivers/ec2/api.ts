@@ -5,7 +5,7 @@
 import type * as Sdk from '@aws-sdk/client-ec2';
 import { BeltError } from '../../src/errors.ts';
 import { RateLimiter, realPace, type Pace } from '../../src/provision/rate-limit.ts';
-import { CLOUD_RETRY, withRetry, type RetryPolicy } from '../../src/provision/retry.ts';
+import { CLOUD_RETRY, LOOK_RETRY, withRetry, type RetryPolicy } from '../../src/provision/retry.ts';
 import { failureOf, type Failure } from './errors.ts';
 import { limitsOf } from './limits.ts';
 import type { Ec2Options } from './options.ts';
@@ -40,12 +40,17 @@ export class Ec2Region {
   readonly #limiter: RateLimiter;
   readonly #ports: Ec2Ports;
 
-  private constructor(name: string, sdk: typeof Sdk, client: Sdk.EC2Client, scale: number, ports: Ec2Ports) {
+  private constructor(name: string, sdk: typeof Sdk, client: Sdk.EC2Client, limiter: RateLimiter, ports: Ec2Ports) {
     this.name = name;
     this.sdk = sdk;
     this.#client = client;
     this.#ports = ports;
-    this.#limiter = new RateLimiter(limitsOf(scale), ports.pace ?? realPace);
+    this.#limiter = limiter;
+  }
+
+  /** The same region with less patience when it is down. */
+  look(): Ec2Region {
+    return new Ec2Region(this.name, this.sdk, this.#client, this.#limiter, { ...this.#ports, retry: LOOK_RETRY });
   }
 
   static async open(name: string, options: Ec2Options, ports: Ec2Ports): Promise<Ec2Region> {
@@ -59,7 +64,7 @@ export class Ec2Region {
       // Without throwOnRequestTimeout the SDK only warns about a request that hangs.
       requestHandler: { connectionTimeout: 5_000, requestTimeout: 60_000, throwOnRequestTimeout: true, httpsAgent: { maxSockets: 16 } },
     });
-    return new Ec2Region(name, sdk, client, options.limit_scale, ports);
+    return new Ec2Region(name, sdk, client, new RateLimiter(limitsOf(options.limit_scale), ports.pace ?? realPace), ports);
   }
 
   /** One call, paced and not repeated. Throws {@link Ec2Failure}. */

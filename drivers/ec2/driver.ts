@@ -1,19 +1,18 @@
 /** The `Driver` of EC2: batches with a repeatable ClientToken, ownership by tags, one list a region. A machine's id is `region/i-…`. */
 import type * as Sdk from '@aws-sdk/client-ec2';
 import { BeltError, type Outcome } from '../../src/errors.ts';
-import type { ClusterTag, Created, CreateOrder, Driver, Machine, MachineStatus, MachineType, PowerAction, Problem } from '../../src/provision/driver.ts';
+import { type ClusterTag, type Created, type CreateOrder, type Driver, ListedInPart, type Machine, type MachineStatus, type MachineType, type PowerAction, type Problem } from '../../src/provision/driver.ts';
 import { fanOut } from '../../src/provision/fan-out.ts';
-import { decodeNames } from '../../src/provision/name-runs.ts';
 import { realPace, type Pace } from '../../src/provision/rate-limit.ts';
 import { CLOUD_RETRY, nextWaitMs } from '../../src/provision/retry.ts';
-import { Ec2Failure, Ec2Region, OURS, type Ec2Ports } from './api.ts';
+import { Ec2Failure, type Ec2Ports, type Ec2Region } from './api.ts';
 import { batchesBegun, batchesOf, BATCH, runInput, type Batch, type Place } from './launch.ts';
 import { ensureGroup, ensureKeyPair, findImage, removeNetwork } from './network.ts';
+import { instanceId, machineOf, regionOf, statusOf, tagsOf } from './machine.ts';
 import type { Ec2Options } from './options.ts';
+import { CONCURRENCY, Regions, type Found } from './regions.ts';
 import { listTypes } from './types.ts';
 
-/** Calls under way at once in all regions together. */
-const CONCURRENCY = 8;
 const SETTLE_MS = 300_000;
 const POLL_MS = 5_000;
 /** New instances may be unknown to other calls for a moment: found late is not lost. */
@@ -24,31 +23,20 @@ export function createDriver(options: Ec2Options, ports: Ec2Ports = {}): Driver 
   return new Ec2Driver(options, ports);
 }
 
-interface Found {
-  readonly region: Ec2Region;
-  readonly instance: Sdk.Instance;
-}
-
 class Ec2Driver implements Driver {
   readonly name = 'ec2';
   readonly abilities = { userData: true, resize: true, pause: false, destroys: true };
   readonly #options: Ec2Options;
   readonly #ports: Ec2Ports;
   readonly #pace: Pace;
-  readonly #regions = new Map<string, Promise<Ec2Region>>();
-  #swept: Promise<string[]> | undefined;
+  readonly #regions: Regions;
   #typeTable: MachineType[] | undefined;
 
   constructor(options: Ec2Options, ports: Ec2Ports) {
     this.#options = options;
     this.#ports = ports;
     this.#pace = ports.pace ?? realPace;
-  }
-
-  #region(name: string): Promise<Ec2Region> {
-    let region = this.#regions.get(name);
-    if (region === undefined) this.#regions.set(name, (region = Ec2Region.open(name, this.#options, this.#ports)));
-    return region;
+    this.#regions = new Regions(options, ports);
   }
 
   async validate(signal: AbortSignal): Promise<Problem[]> {
@@ -61,7 +49,7 @@ class Ec2Driver implements Driver {
       problems.push({ key: this.#options.access_key_id === undefined ? 'access_key_id' : 'secret_access_key', message: 'an access key needs both its halves', next: 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY' });
     }
     try {
-      const region = await this.#region(this.#options.region);
+      const region = await this.#regions.open(this.#options.region);
       await findImage(region, this.#options.image, signal);
     } catch (error) {
       if (!(error instanceof BeltError) || error.code === 'interrupted') throw error;
@@ -72,16 +60,16 @@ class Ec2Driver implements Driver {
 
   async types(signal: AbortSignal): Promise<MachineType[]> {
     if (this.#typeTable !== undefined) return this.#typeTable;
-    return (this.#typeTable = await listTypes(await this.#region(this.#options.region), signal));
+    return (this.#typeTable = await listTypes(await this.#regions.open(this.#options.region), signal));
   }
 
   async *create(order: CreateOrder, signal: AbortSignal): AsyncIterable<Created> {
     const names = new Set(order.machines.map((machine) => machine.name));
+    const regions = new Set(order.machines.map((machine) => machine.region));
+    const there = await this.#regions.ask(regions, async (region) => [{ region, instances: await region.instances({ 'belt.order': order.id }, signal) }]);
     const begun: Batch[] = [];
-    for (const regionName of new Set(order.machines.map((machine) => machine.region))) {
-      const region = await this.#region(regionName);
-      const instances = await region.instances({ 'belt.order': order.id }, signal);
-      begun.push(...batchesBegun(order.id, regionName, instances));
+    for (const { region, instances } of there.found) {
+      begun.push(...batchesBegun(order.id, region.name, instances));
       for (const instance of instances) {
         const machine = this.#machine(region, instance);
         if (names.delete(machine.name)) yield machine;
@@ -91,14 +79,19 @@ class Ec2Driver implements Driver {
     const again = begun.filter((batch) => batch.names.some((name) => names.has(name)));
     const inAgain = new Set(again.flatMap((batch) => batch.names));
     const missing = order.machines.filter((machine) => names.has(machine.name));
-    const places = new Map<string, Place>();
-    for (const region of new Set(missing.map((machine) => machine.region))) places.set(region, await this.#place(order, region, signal));
-    const batches = [...again, ...batchesOf(missing.filter((machine) => !inAgain.has(machine.name)))];
+    const wanted = new Set(missing.map((machine) => machine.region).filter((region) => !there.down.has(region)));
+    const readied = await this.#regions.ask(wanted, async (region) => [[region.name, await this.#place(order, region, signal)] as const]);
+    const places = new Map<string, Place>(readied.found);
+    // A region that is down, or cannot be made ready, fails its own machines.
+    for (const { name, region } of missing) {
+      const error = there.down.get(region) ?? readied.down.get(region);
+      if (error !== undefined) yield unmade(name, error);
+    }
+    const batches = [...again, ...batchesOf(missing.filter((machine) => !inAgain.has(machine.name)))].filter((batch) => places.has(batch.region));
     yield* fanOut(batches, CONCURRENCY, (batch) => this.#launch(order, batch, names, places.get(batch.region) as Place, signal));
   }
 
-  async #place(order: CreateOrder, regionName: string, signal: AbortSignal): Promise<Place> {
-    const region = await this.#region(regionName);
+  async #place(order: CreateOrder, region: Ec2Region, signal: AbortSignal): Promise<Place> {
     const image = await findImage(region, order.image ?? this.#options.image, signal);
     const [publicKey] = order.sshPublicKeys;
     const keyName = publicKey === undefined ? undefined : await ensureKeyPair(region, order.clusterId, publicKey, signal);
@@ -108,7 +101,7 @@ class Ec2Driver implements Driver {
 
   /** One batch to its end: EC2 may start fewer than asked; the rest is asked for again, elsewhere where the configuration allows. */
   async #launch(order: CreateOrder, batch: Batch, wanted: ReadonlySet<string>, place: Place, signal: AbortSignal): Promise<Created[]> {
-    const region = await this.#region(batch.region);
+    const region = await this.#regions.open(batch.region);
     const out: Created[] = [];
     let rest = batch;
     let spentMs = 0;
@@ -143,7 +136,7 @@ class Ec2Driver implements Driver {
           continue;
         }
         const waitMs = nextWaitMs(this.#ports.retry ?? CLOUD_RETRY, error, attempt, spentMs, (this.#ports.random ?? Math.random)());
-        if (waitMs === null) return [...out, ...rest.names.filter((name) => wanted.has(name)).map((name) => ({ failed: name, error: new BeltError(error.code, error.message, { machine: name, next: error.next, cause: error }) }))];
+        if (waitMs === null) return [...out, ...rest.names.filter((name) => wanted.has(name)).map((name) => unmade(name, error))];
         attempt += 1;
         spentMs += waitMs;
         // The same token answers with what a lost call made: it is safe to ask again, and nothing has to be looked up.
@@ -175,52 +168,21 @@ class Ec2Driver implements Driver {
   }
 
   async list(cluster: ClusterTag, signal: AbortSignal): Promise<Machine[]> {
-    return (await this.#sweep({ 'belt.cluster-id': cluster.clusterId }, signal)).map(({ region, instance }) => this.#machine(region, instance));
-  }
-
-  async #sweep(tags: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Found[]> {
-    const found: Found[] = [];
-    const sweepOne = async (name: string): Promise<Found[]> => {
-      const region = await this.#region(name);
-      return (await region.instances(tags, signal)).map((instance) => ({ region, instance }));
-    };
-    for await (const one of fanOut(await this.#sweptRegions(signal), CONCURRENCY, sweepOne)) found.push(one);
-    return found;
-  }
-
-  #sweptRegions(signal: AbortSignal): Promise<string[]> {
-    if (this.#options.regions !== undefined) return Promise.resolve([...new Set([this.#options.region, ...this.#options.regions])]);
-    this.#swept ??= (async () => {
-      const home = await this.#region(this.#options.region);
-      const reply = await home.call<Sdk.DescribeRegionsCommandOutput>('describe', new home.sdk.DescribeRegionsCommand({}), signal);
-      return [...new Set([this.#options.region, ...(reply.Regions ?? []).flatMap((region) => region.RegionName ?? [])])];
-    })();
-    return this.#swept;
-  }
-
-  async #byId(ids: readonly string[], signal: AbortSignal): Promise<Map<string, Found>> {
-    const wanted = new Set(ids);
-    const found = new Map<string, Found>();
-    for (const regionName of new Set(ids.map(regionOf))) {
-      if (regionName === '') continue;
-      const region = await this.#region(regionName);
-      for (const instance of await region.instances({ [OURS]: '1' }, signal)) {
-        const id = `${regionName}/${instance.InstanceId}`;
-        if (wanted.has(id)) found.set(id, { region, instance });
-      }
-    }
-    return found;
+    const { found, down } = await this.#regions.sweep({ 'belt.cluster-id': cluster.clusterId }, signal);
+    const machines = found.map(({ region, instance }) => this.#machine(region, instance));
+    if (down.size > 0) throw new ListedInPart(machines, down);
+    return machines;
   }
 
   async power(ids: readonly string[], action: PowerAction, signal: AbortSignal): Promise<Outcome[]> {
     if (action === 'pause' || action === 'unpause') return ids.map((id) => failed(id, new BeltError('driver', 'EC2 cannot pause an instance', { next: 'belt stop keeps it, switched off' })));
     const wanted: MachineStatus = action === 'start' || action === 'reboot' ? 'active' : 'off';
     const outcomes = new Map<string, Outcome>();
-    const found = await this.#byId(ids, signal);
+    const { found, down } = await this.#regions.byId(ids, signal);
     const acting: string[] = [];
     for (const id of ids) {
       const one = found.get(id);
-      if (one === undefined) outcomes.set(id, failed(id, new BeltError('driver', `there is no instance ${id}`)));
+      if (one === undefined) outcomes.set(id, failed(id, down.get(regionOf(id)) ?? new BeltError('driver', `there is no instance ${id}`)));
       else if (action !== 'reboot' && statusOf(one.instance) === wanted) outcomes.set(id, done(id, wanted === 'off' ? 'already off' : 'already active'));
       else acting.push(id);
     }
@@ -239,7 +201,7 @@ class Ec2Driver implements Driver {
     const chunks = [...Map.groupBy(ids, regionOf).values()].flatMap((group) => Array.from({ length: Math.ceil(group.length / size) }, (_, n) => group.slice(n * size, (n + 1) * size)));
     const run = async (chunk: string[]): Promise<Outcome[]> => {
       try {
-        await act(await this.#region(regionOf(chunk[0] as string)), chunk.map(instanceId));
+        await act(await this.#regions.open(regionOf(chunk[0] as string)), chunk.map(instanceId));
         return [];
       } catch (error) {
         if (!(error instanceof BeltError) || error.code === 'interrupted') throw error;
@@ -254,9 +216,10 @@ class Ec2Driver implements Driver {
     const start = this.#pace.now();
     let waiting = acting.filter((id) => !outcomes.has(id));
     while (waiting.length > 0) {
-      const found = await this.#byId(waiting, signal);
+      const { found, down } = await this.#regions.byId(waiting, signal);
       for (const id of waiting) {
         const one = found.get(id);
+        if (down.has(regionOf(id))) continue;
         if (one === undefined && this.#pace.now() - start > LAG_MS) outcomes.set(id, failed(id, new BeltError('driver', `instance ${id} is gone`)));
         else if (one !== undefined && statusOf(one.instance) === wanted) outcomes.set(id, done(id));
       }
@@ -272,10 +235,10 @@ class Ec2Driver implements Driver {
 
   async resize(ids: readonly string[], type: string, signal: AbortSignal): Promise<Outcome[]> {
     const outcomes = new Map<string, Outcome>();
-    const found = await this.#byId(ids, signal);
+    const { found, down } = await this.#regions.byId(ids, signal);
     for (const id of ids) {
       const one = found.get(id);
-      if (one === undefined) outcomes.set(id, failed(id, new BeltError('driver', `there is no instance ${id}`)));
+      if (one === undefined) outcomes.set(id, failed(id, down.get(regionOf(id)) ?? new BeltError('driver', `there is no instance ${id}`)));
       else if (one.instance.InstanceType === type) outcomes.set(id, done(id, `already ${type}`));
     }
     const changing = ids.filter((id) => !outcomes.has(id));
@@ -292,8 +255,12 @@ class Ec2Driver implements Driver {
 
   async destroy(ids: readonly string[], signal: AbortSignal): Promise<Outcome[]> {
     const outcomes = new Map<string, Outcome>();
-    const found = await this.#byId(ids, signal);
-    for (const id of ids) if (!found.has(id)) outcomes.set(id, done(id, 'already gone'));
+    const { found, down } = await this.#regions.byId(ids, signal);
+    for (const id of ids) {
+      const why = down.get(regionOf(id));
+      if (why !== undefined) outcomes.set(id, failed(id, why));
+      else if (!found.has(id)) outcomes.set(id, done(id, 'already gone'));
+    }
     // One unknown id makes EC2 end none of a call, so only what was just seen is named; ending is idempotent.
     await this.#inChunks([...found.keys()], BATCH, outcomes, async (region, InstanceIds) => {
       await region.call('terminate', new region.sdk.TerminateInstancesCommand({ InstanceIds }), signal, { bucket: 'stopInstances', count: InstanceIds.length });
@@ -303,59 +270,25 @@ class Ec2Driver implements Driver {
     return ids.map((id) => outcomes.get(id) as Outcome);
   }
 
-  /** A cluster whose last instance of a region went leaves no group and no key there. */
+  /** A cluster whose last instance of a region went leaves no group and no key there. What cannot be removed is no fault of the machines that went; `belt doctor` finds it. */
   async #removeNetworks(gone: readonly Found[], signal: AbortSignal): Promise<void> {
-    const seen = new Set<string>();
-    for (const { region, instance } of gone) {
-      const clusterId = tagsOf(instance)['belt.cluster-id'];
-      if (clusterId === undefined || seen.has(`${region.name}/${clusterId}`)) continue;
-      seen.add(`${region.name}/${clusterId}`);
-      if ((await region.instances({ 'belt.cluster-id': clusterId }, signal)).length === 0) await removeNetwork(region, clusterId, signal);
+    for (const [region, members] of Map.groupBy(gone, (one) => one.region)) {
+      for (const clusterId of new Set(members.map(({ instance }) => tagsOf(instance)['belt.cluster-id']))) {
+        if (clusterId === undefined) continue;
+        try {
+          if ((await region.instances({ 'belt.cluster-id': clusterId }, signal)).length === 0) await removeNetwork(region, clusterId, this.#pace, signal);
+        } catch (error) {
+          if (!(error instanceof BeltError) || error.code === 'interrupted') throw error;
+        }
+      }
     }
   }
 
   #machine(region: Ec2Region, instance: Sdk.Instance, names?: readonly string[]): Machine {
-    const { [OURS]: _ours, 'belt.names': encoded = '', Name = '', ...tags } = tagsOf(instance);
-    const zone = instance.Placement?.AvailabilityZone;
-    const network = instance.NetworkInterfaces?.[0];
-    return {
-      name: (names ?? decodeNames(encoded))[instance.AmiLaunchIndex ?? 0] ?? Name,
-      driver: this.name,
-      id: `${region.name}/${instance.InstanceId}`,
-      status: statusOf(instance),
-      publicIpv4: instance.PublicIpAddress ?? network?.Association?.PublicIp ?? null,
-      privateIpv4: instance.PrivateIpAddress ?? network?.PrivateIpAddress ?? null,
-      sshPort: 22,
-      sshUser: this.#options.ssh_user,
-      memoryMb: this.#typeTable?.find((type) => type.name === instance.InstanceType)?.memoryMb ?? null,
-      region: region.name,
-      datacenter: `${this.name}:${region.name}${zone === undefined ? '' : `/${zone}`}`,
-      image: instance.ImageId ?? null,
-      size: instance.InstanceType ?? '',
-      createdAt: instance.LaunchTime?.toISOString() ?? null,
-      tags,
-    };
+    return machineOf(instance, { region: region.name, sshUser: this.#options.ssh_user, types: this.#typeTable }, names);
   }
 }
 
-const regionOf = (id: string): string => id.split('/')[0] ?? '';
-const instanceId = (id: string): string => id.split('/')[1] ?? id;
 const done = (name: string, note?: string): Outcome => ({ name, ok: true, value: undefined, note });
 const failed = (name: string, error: BeltError): Outcome => ({ name, ok: false, error });
-
-function tagsOf(instance: Sdk.Instance): Record<string, string> {
-  return Object.fromEntries((instance.Tags ?? []).map((tag) => [tag.Key ?? '', tag.Value ?? '']));
-}
-
-function statusOf(instance: Sdk.Instance): MachineStatus {
-  switch (instance.State?.Name) {
-    case 'pending':
-      return 'new';
-    case 'running':
-      return instance.PublicIpAddress === undefined && instance.PrivateIpAddress === undefined ? 'new' : 'active';
-    case 'stopped':
-      return 'off';
-    default:
-      return 'unknown';
-  }
-}
+const unmade = (name: string, error: BeltError): Created => ({ failed: name, error: new BeltError(error.code, error.message, { machine: name, next: error.next, cause: error }) });

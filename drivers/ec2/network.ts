@@ -2,12 +2,17 @@
 import { createHash } from 'node:crypto';
 import type * as Sdk from '@aws-sdk/client-ec2';
 import { BeltError } from '../../src/errors.ts';
+import type { Pace } from '../../src/provision/rate-limit.ts';
 import { OURS, type Ec2Region } from './api.ts';
 import type { Ec2Options } from './options.ts';
 
 /** Canonical's account: images of others may carry any name, so the owner is always part of the question. */
 const CANONICAL = '099720109477';
 const UBUNTU = 'ubuntu/images/hvm-ssd*/ubuntu-*-24.04-amd64-server-*';
+
+/** An ending instance holds its group for about a minute. */
+const ENDING_MS = 180_000;
+const ENDING_POLL_MS = 5_000;
 
 export const groupName = (clusterId: string): string => `belt-${clusterId.slice(0, 12)}`;
 export const keyName = (publicKey: string): string => `belt-${createHash('sha256').update(publicKey.trim().split(/\s+/)[1] ?? '').digest('hex').slice(0, 16)}`;
@@ -42,21 +47,42 @@ export async function ensureKeyPair(region: Ec2Region, clusterId: string, public
 export async function ensureGroup(region: Ec2Region, clusterId: string, options: Ec2Options, signal: AbortSignal): Promise<string> {
   const { sdk } = region;
   const vpc = await findVpc(region, options.subnet, signal);
-  const find = async (): Promise<string | undefined> => {
+  const find = async (): Promise<Sdk.SecurityGroup | undefined> => {
     const Filters = [{ Name: 'group-name', Values: [groupName(clusterId)] }, { Name: 'vpc-id', Values: [vpc] }];
     const reply = await region.call<Sdk.DescribeSecurityGroupsCommandOutput>('describe', new sdk.DescribeSecurityGroupsCommand({ Filters }), signal);
-    return reply.SecurityGroups?.[0]?.GroupId;
+    return reply.SecurityGroups?.[0];
   };
-  let id = await find();
-  if (id === undefined) {
+  let group = await find();
+  if (group === undefined) {
     const input = { GroupName: groupName(clusterId), Description: 'belt: ports of a Docker Swarm', VpcId: vpc, TagSpecifications: [{ ResourceType: 'security-group' as const, Tags: ownTags(clusterId) }] };
     await region.callUnless(['InvalidGroup.Duplicate'], 'mutate', new sdk.CreateSecurityGroupCommand(input), signal);
-    id = await find();
+    group = await find();
   }
-  if (id === undefined) throw new BeltError('driver_unavailable', `EC2 does not show the new security group in ${region.name} yet`);
-  // All rules in one call, and again on every run: a group that a crash left without rules gets them.
-  await region.callUnless(['InvalidPermission.Duplicate'], 'mutate', new sdk.AuthorizeSecurityGroupIngressCommand({ GroupId: id, IpPermissions: permissions(id, options.allow_from ?? []) }), signal);
-  return id;
+  if (group?.GroupId === undefined) throw new BeltError('driver_unavailable', `EC2 does not show the new security group in ${region.name} yet`);
+  await completeGroup(region, group, options, signal);
+  return group.GroupId;
+}
+
+/** The rules the group lacks, in one call: a crash left it without any, or `allow_from` names new addresses. One rule that is there already would refuse the whole call. */
+export async function completeGroup(region: Ec2Region, group: Sdk.SecurityGroup, options: Ec2Options, signal: AbortSignal): Promise<void> {
+  const IpPermissions = missingPermissions(group, options);
+  if (IpPermissions.length === 0) return;
+  await region.callUnless(['InvalidPermission.Duplicate'], 'mutate', new region.sdk.AuthorizeSecurityGroupIngressCommand({ GroupId: group.GroupId, IpPermissions }), signal);
+}
+
+export function missingPermissions(group: Sdk.SecurityGroup, options: Ec2Options): Sdk.IpPermission[] {
+  const have = new Set((group.IpPermissions ?? []).flatMap(sourcesOf).map(([rule]) => rule));
+  return permissions(group.GroupId ?? '', options.allow_from ?? []).flatMap(sourcesOf).filter(([rule]) => !have.has(rule)).map(([, permission]) => permission);
+}
+
+/** A permission for each of its sources, with a text that is the same for the same rule: EC2 tells several of one port in one. */
+function sourcesOf({ IpProtocol, FromPort, ToPort, IpRanges = [], UserIdGroupPairs = [] }: Sdk.IpPermission): [string, Sdk.IpPermission][] {
+  const port = { IpProtocol, ...(FromPort === undefined ? {} : { FromPort }), ...(ToPort === undefined ? {} : { ToPort }) };
+  const text = (source: string | undefined): string => `${IpProtocol} ${FromPort ?? ''} ${ToPort ?? ''} ${source}`;
+  return [
+    ...IpRanges.map(({ CidrIp }): [string, Sdk.IpPermission] => [text(CidrIp), { ...port, IpRanges: [{ CidrIp }] }]),
+    ...UserIdGroupPairs.map(({ GroupId }): [string, Sdk.IpPermission] => [text(GroupId), { ...port, UserIdGroupPairs: [{ GroupId }] }]),
+  ];
 }
 
 async function findVpc(region: Ec2Region, subnet: string | undefined, signal: AbortSignal): Promise<string> {
@@ -92,14 +118,34 @@ export function permissions(group: string, allowFrom: readonly string[]): Sdk.Ip
   ];
 }
 
-/** Removes what the cluster had in the region. A group still held by instances that are ending is left for the next try. */
-export async function removeNetwork(region: Ec2Region, clusterId: string, signal: AbortSignal): Promise<void> {
+/** What the cluster has in the region besides its instances. */
+export async function networkOf(region: Ec2Region, clusterId: string, signal: AbortSignal): Promise<{ groups: Sdk.SecurityGroup[]; keys: Sdk.KeyPairInfo[] }> {
   const { sdk } = region;
   const Filters = [{ Name: 'tag:belt.cluster-id', Values: [clusterId] }];
   const groups = await region.call<Sdk.DescribeSecurityGroupsCommandOutput>('describe', new sdk.DescribeSecurityGroupsCommand({ Filters }), signal);
-  for (const group of groups.SecurityGroups ?? []) {
-    await region.callUnless(['DependencyViolation', 'InvalidGroup.NotFound'], 'mutate', new sdk.DeleteSecurityGroupCommand({ GroupId: group.GroupId }), signal);
-  }
   const keys = await region.call<Sdk.DescribeKeyPairsCommandOutput>('describe', new sdk.DescribeKeyPairsCommand({ Filters }), signal);
-  for (const key of keys.KeyPairs ?? []) await region.call('mutate', new sdk.DeleteKeyPairCommand({ KeyName: key.KeyName }), signal);
+  return { groups: groups.SecurityGroups ?? [], keys: keys.KeyPairs ?? [] };
+}
+
+/** Removes what the cluster had in the region. A group is held by instances until they have ended, which is waited for: once the cluster is forgotten nobody would look for it. */
+export async function removeNetwork(region: Ec2Region, clusterId: string, pace: Pace, signal: AbortSignal): Promise<void> {
+  const { groups, keys } = await networkOf(region, clusterId, signal);
+  for (const { KeyName } of keys) await removeKeyPair(region, KeyName ?? '', signal);
+  for (const { GroupId } of groups) await removeGroup(region, GroupId ?? '', pace, signal);
+}
+
+export async function removeKeyPair(region: Ec2Region, name: string, signal: AbortSignal): Promise<void> {
+  await region.call('mutate', new region.sdk.DeleteKeyPairCommand({ KeyName: name }), signal);
+}
+
+export async function removeGroup(region: Ec2Region, id: string, pace: Pace, signal: AbortSignal): Promise<void> {
+  const start = pace.now();
+  for (;;) {
+    try {
+      return await region.callUnless(['InvalidGroup.NotFound'], 'mutate', new region.sdk.DeleteSecurityGroupCommand({ GroupId: id }), signal);
+    } catch (error) {
+      if (!(error instanceof BeltError) || !error.message.includes('DependencyViolation:') || pace.now() - start > ENDING_MS) throw error;
+      await pace.sleep(ENDING_POLL_MS, signal);
+    }
+  }
 }

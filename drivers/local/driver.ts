@@ -13,7 +13,7 @@ import { createdSchema, fromWire, machineSchema, outcomeSchema, type LocalReques
 import { LOCAL_TYPES, memoryMbOf } from './types.ts';
 
 /** A host that went away is started anew by the next try; there is no far side to be patient with. */
-const RETRY: RetryPolicy = { attempts: 3, baseMs: 50, capMs: 500, budgetMs: 2_000 };
+const RETRY: RetryPolicy = { attempts: 3, baseMs: 50, capMs: 500, budgetMs: 2_000, downMs: 2_000 };
 
 /** A driver on the machines of one home. Default: the user's own. */
 export function createDriver(options: LocalOptions = v.parse(LocalOptions, {})): Driver {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { BeltError } from '../errors.ts';
 import type { MachineRecord } from '../inventory/state.ts';
 import { expandRanges } from '../range/expand.ts';
-import { driversInPlay, mergeFleet, sweep } from '../provision/fleet.ts';
+import { driversInPlay, mergeFleet, nameOfDown, sweep } from '../provision/fleet.ts';
 import { unknownMachines } from './unknown-machines.ts';
 import type { ClusterView, Context } from './context.ts';
 
@@ -43,12 +43,12 @@ export async function selectMachines(ctx: Context, cluster: ClusterView, names: 
   return { machines: names.flatMap((name) => byName.get(name) ?? []), absent: names.filter((name) => !byName.has(name)) };
 }
 
-/** The drivers' lists now, laid over the state. Says which driver does not answer. */
+/** The drivers' lists now, laid over the state. Says which driver, or which region of one, does not answer. */
 export async function currentFleet(ctx: Context, cluster: ClusterView) {
   if (!cluster.exists) return mergeFleet(cluster.state, []);
   const drivers = await clusterDrivers(ctx, cluster);
   const fleet = mergeFleet(cluster.state, await sweep(drivers, cluster.tag, ctx.signal));
-  for (const { driver, error } of fleet.down) ctx.ui.warn(`${driver} does not answer, its machines are shown as last seen: ${error.message}`);
+  for (const one of fleet.down) ctx.ui.warn(`${nameOfDown(one)} does not answer, its machines are shown as last seen: ${one.error.message}`);
   return fleet;
 }
 

@@ -1,6 +1,6 @@
 /** Waiting for machines with one list a poll, however many they are. */
 import { BeltError, type Outcome } from '../errors.ts';
-import type { ClusterTag, Driver, Machine, MachineStatus } from './driver.ts';
+import { type ClusterTag, type Driver, ListedInPart, type Machine, type MachineStatus } from './driver.ts';
 import { realPace, type Pace } from './rate-limit.ts';
 
 /** Milliseconds between two lists: quick at first, because local machines are; slower for long waits and large clusters, whose lists are many pages. */
@@ -39,7 +39,12 @@ export async function awaitStatus(options: AwaitOptions): Promise<Outcome<Machin
   for (let poll = 0; ; poll += 1) {
     signal.throwIfAborted();
     try {
-      const byName = new Map((await driver.list(tag, signal)).map((machine) => [machine.name, machine]));
+      const listed = await driver.list(tag, signal).catch((error: unknown) => {
+        // Regions that answer are seen meanwhile.
+        if (error instanceof ListedInPart) return error.machines;
+        throw error;
+      });
+      const byName = new Map(listed.map((machine) => [machine.name, machine]));
       for (const name of names) {
         const outcome = arrived.get(name) ?? arrival(byName.get(name), wanted);
         if (outcome !== null) arrived.set(name, outcome);

@@ -54,13 +54,15 @@ function isSameAsk(order: OrderRecord, ask: CreateAsk): boolean {
   return order.driver === ask.driver && order.type === ask.type && order.image === ask.image && order.spot === ask.spot;
 }
 
-/** What belt takes to exist: what is listed, and what is remembered but too young to be missed. */
-export function existingMachines(remembered: readonly Machine[], listed: readonly Machine[], sweptDrivers: ReadonlySet<string>, removals: ReadonlySet<string>, nowMs: number): Map<string, Machine> {
+/** What belt takes to exist: what is listed, and what is remembered but too young to be missed, or of a place that has not answered. */
+export function existingMachines(
+  remembered: readonly Machine[], listed: readonly Machine[], hasAnswered: (machine: Machine) => boolean, removals: ReadonlySet<string>, nowMs: number,
+): Map<string, Machine> {
   const found = new Map(listed.map((machine) => [machine.name, machine]));
   for (const machine of remembered) {
     if (found.has(machine.name)) continue;
     const isYoung = machine.createdAt !== null && nowMs - Date.parse(machine.createdAt) < LIST_LAG_MS && !removals.has(machine.name);
-    if (!sweptDrivers.has(machine.driver) || isYoung) found.set(machine.name, machine);
+    if (!hasAnswered(machine) || isYoung) found.set(machine.name, machine);
   }
   return found;
 }

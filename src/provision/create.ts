@@ -5,7 +5,7 @@ import type { ClusterState, OrderRecord } from '../inventory/state.ts';
 import type { StateStore } from '../inventory/store.ts';
 import { type CreateAsk, type CreatePlan, existingMachines, planCreate, settledOrders } from './create-plan.ts';
 import type { ClusterTag, Created, Driver, Machine } from './driver.ts';
-import { sweep } from './fleet.ts';
+import { type Down, isDown, sweep } from './fleet.ts';
 
 export interface CreateDeps {
   readonly store: StateStore;
@@ -14,6 +14,8 @@ export interface CreateDeps {
   /** The drivers of other machines and died orders of the cluster. */
   readonly otherDrivers: readonly Driver[];
   readonly sshPublicKeys: readonly string[];
+  /** Told of other clouds and regions that do not answer: what is remembered of them is taken to be there. */
+  readonly onDown?: (down: Down) => void;
   readonly newId: () => string;
   readonly now: () => number;
   readonly signal: AbortSignal;
@@ -24,12 +26,13 @@ export async function prepareCreate(ask: CreateAsk, deps: CreateDeps): Promise<C
   const { store, driver, signal } = deps;
   await refuseProblems(driver, signal);
   const sweeps = await sweep([driver, ...deps.otherDrivers], deps.tag, signal);
-  const broken = sweeps.find((one) => one.error !== null);
-  // Without the list nobody knows which names are taken: better nothing than twice.
-  if (broken?.error) throw broken.error;
-  const listed = sweeps.flatMap((one) => one.machines);
+  const down = sweeps.flatMap((one) => one.down);
+  refuseUnanswered(ask, store.state, down);
+  for (const one of down) deps.onDown?.(one);
   const swept = new Set(sweeps.map((one) => one.driver));
-  const found = existingMachines(Object.values(store.state.machines), listed, swept, new Set(Object.keys(store.state.removals)), deps.now());
+  const hasAnswered = (machine: Machine): boolean => swept.has(machine.driver) && !isDown(down, machine);
+  const listed = sweeps.flatMap((one) => one.machines);
+  const found = existingMachines(Object.values(store.state.machines), listed, hasAnswered, new Set(Object.keys(store.state.removals)), deps.now());
   const plan = planCreate(ask, { machines: found, orders: Object.values(store.state.orders), newId: deps.newId(), nowMs: deps.now() });
   await store.change((state) => {
     for (const [name, machine] of Object.entries(state.machines)) if (swept.has(machine.driver) && !found.has(name)) forget(state, name);
@@ -42,6 +45,18 @@ export async function prepareCreate(ask: CreateAsk, deps: CreateDeps): Promise<C
     for (const order of settledOrders(Object.values(state.orders), deps.now())) if (!resumed.has(order.id)) delete state.orders[order.id];
   });
   return plan;
+}
+
+/**
+ * Without the list of the cloud that shall make the machines, or where a name may still come up that a died run ordered there, nobody knows which
+ * names are taken: better nothing than twice. All else that is down holds up no create: what it had is remembered.
+ */
+function refuseUnanswered(ask: CreateAsk, state: Readonly<ClusterState>, down: readonly Down[]): void {
+  const names = new Set(ask.machines.map(({ name }) => name));
+  const ordered = Object.values(state.orders).flatMap(({ driver, machines }) => machines.map(({ name, region }) => ({ driver, region, name })));
+  const needed = ordered.filter(({ name }) => names.has(name));
+  const broken = down.find((one) => (one.driver === ask.driver && one.region === null) || needed.some((place) => isDown([one], place)));
+  if (broken !== undefined) throw broken.error;
 }
 
 /** All that is wrong with configuration and credentials, before anything costs money. */

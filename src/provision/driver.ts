@@ -3,7 +3,7 @@
  * implementation passes. A driver talks to one cloud and keeps nothing: who owns a machine is a tag on the machine, and what was
  * asked for is written down by the caller before `create` is called.
  */
-import type { Outcome } from '../errors.ts';
+import { BeltError, type Outcome } from '../errors.ts';
 
 /** `new` is being made or booting; `unknown` is a state the cloud names and belt does not. */
 export type MachineStatus = 'new' | 'active' | 'off' | 'error' | 'unknown';
@@ -84,7 +84,23 @@ export interface CreateOrder extends ClusterTag {
 }
 
 /** What a failed machine of an order comes back as, beside the machines that were made. */
-export type Created = Machine | { readonly failed: string; readonly error: import('../errors.ts').BeltError };
+export type Created = Machine | { readonly failed: string; readonly error: BeltError };
+
+/**
+ * What `list` throws when some regions answered and some did not. Who must know all takes it for the failure that it is (its code is the first
+ * region's); who shows what there is takes the machines.
+ */
+export class ListedInPart extends BeltError {
+  readonly machines: readonly Machine[];
+  readonly regions: ReadonlyMap<string, BeltError>;
+
+  constructor(machines: readonly Machine[], regions: ReadonlyMap<string, BeltError>) {
+    const [first] = regions.values();
+    super(first?.code ?? 'driver_unavailable', [...regions].map(([region, { message }]) => `${region}: ${message}`).join('; '), { next: first?.next, cause: first });
+    this.machines = machines;
+    this.regions = regions;
+  }
+}
 
 export type PowerAction = 'start' | 'stop' | 'kill' | 'reboot' | 'pause' | 'unpause';
 
@@ -111,7 +127,7 @@ export interface Driver {
   /** Makes the machines of the order in the cloud's own batches and yields each as soon as its id is known (status may be `new`). Machines of
    *  this order id that exist already are yielded and not made again. A machine that could not be made is yielded as failed; the rest goes on. */
   create(order: CreateOrder, signal: AbortSignal): AsyncIterable<Created>;
-  /** Every machine of the cluster, in one sweep of each account and region, destroyed ones left out. */
+  /** Every machine of the cluster, in one sweep of each account and region, destroyed ones left out. Throws {@link ListedInPart} where only some regions answer. */
   list(cluster: ClusterTag, signal: AbortSignal): Promise<Machine[]>;
   /** Outcomes carry the machine's id as `name`. What is already as asked is ok with a note. An unknown id is a failure. */
   power(ids: readonly string[], action: PowerAction, signal: AbortSignal): Promise<Outcome[]>;

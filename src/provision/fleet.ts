@@ -1,20 +1,28 @@
 /** What exists: the lists of all drivers in play, laid over what belt remembers. The clouds win; a cloud that is down is shown as such and takes no other with it. */
 import type { BeltError } from '../errors.ts';
 import type { ClusterState } from '../inventory/state.ts';
-import type { ClusterTag, Driver, Machine } from './driver.ts';
+import { type ClusterTag, type Driver, ListedInPart, type Machine } from './driver.ts';
 import { runAll } from './run-all.ts';
+
+/** A driver, or one region of it, that did not answer. */
+export interface Down {
+  readonly driver: string;
+  /** Null: none of its regions did. */
+  readonly region: string | null;
+  readonly error: BeltError;
+}
 
 /** A driver's answer. */
 export interface Sweep {
   readonly driver: string;
   readonly machines: readonly Machine[];
-  readonly error: BeltError | null;
+  readonly down: readonly Down[];
 }
 
 export interface Fleet {
-  /** Every machine, in the order of names; those of a driver that is down as remembered, with status `unknown`. */
+  /** Every machine, in the order of names; those of a driver or region that is down as remembered, with status `unknown`. */
   readonly machines: readonly Machine[];
-  readonly down: readonly { readonly driver: string; readonly error: BeltError }[];
+  readonly down: readonly Down[];
   /** Listed by a cloud and remembered by nobody. */
   readonly strangers: readonly Machine[];
   /** Remembered and not listed by its cloud. */
@@ -36,13 +44,28 @@ export const DRIVERS_AT_ONCE = 8;
 export async function sweep(drivers: readonly Driver[], tag: ClusterTag, signal: AbortSignal): Promise<Sweep[]> {
   const lists = await runAll(drivers, (driver) => driver.list(tag, signal), { limit: DRIVERS_AT_ONCE, signal, nameOf: (driver) => driver.name });
   signal.throwIfAborted();
-  return lists.map((list) => (list.ok ? { driver: list.name, machines: list.value, error: null } : { driver: list.name, machines: [], error: list.error }));
+  return lists.map((list) => {
+    const { name: driver } = list;
+    if (list.ok) return { driver, machines: list.value, down: [] };
+    const { error } = list;
+    if (!(error instanceof ListedInPart)) return { driver, machines: [], down: [{ driver, region: null, error }] };
+    return { driver, machines: error.machines, down: [...error.regions].map(([region, why]) => ({ driver, region, error: why })) };
+  });
+}
+
+/** Whether nothing is known now of what stands there. */
+export function isDown(down: readonly Down[], place: { readonly driver: string; readonly region: string }): boolean {
+  return down.some(({ driver, region }) => driver === place.driver && (region === null || region === place.region));
+}
+
+/** `ec2`, or `ec2 in eu-west-1`. */
+export function nameOfDown({ driver, region }: Down): string {
+  return region === null ? driver : `${driver} in ${region}`;
 }
 
 /** Lays the lists over the state. Pure. */
 export function mergeFleet(state: Readonly<ClusterState>, sweeps: readonly Sweep[]): Fleet {
-  const down = sweeps.flatMap(({ driver, error }) => (error === null ? [] : [{ driver, error }]));
-  const isDown = new Set(down.map((one) => one.driver));
+  const down = sweeps.flatMap((one) => one.down);
   const asked = new Set(sweeps.map((one) => one.driver));
   const byName = new Map<string, Machine>();
   const strangers: Machine[] = [];
@@ -61,7 +84,7 @@ export function mergeFleet(state: Readonly<ClusterState>, sweeps: readonly Sweep
   const missing: Machine[] = [];
   for (const machine of Object.values(state.machines)) {
     if (byName.has(machine.name)) continue;
-    const judged = asked.has(machine.driver) && !isDown.has(machine.driver);
+    const judged = asked.has(machine.driver) && !isDown(down, machine);
     // Its removal was asked and its cloud has it no more: it is gone, even if the run that asked died.
     if (judged && state.removals[machine.name] !== undefined) continue;
     if (judged) missing.push(machine);

@@ -13,10 +13,15 @@ export interface RetryPolicy {
   readonly capMs: number;
   /** All waits of one call together, milliseconds. */
   readonly budgetMs: number;
+  /** All waits for a cloud that fails or does not answer, milliseconds; throttling is waited for as the cloud says. */
+  readonly downMs: number;
 }
 
 /** Enough to sit out a throttled minute or a restarting API; throttling that says how long has no cap of its own but the budget. */
-export const CLOUD_RETRY: RetryPolicy = { attempts: 10, baseMs: 500, capMs: 20_000, budgetMs: 900_000 };
+export const CLOUD_RETRY: RetryPolicy = { attempts: 10, baseMs: 500, capMs: 20_000, budgetMs: 900_000, downMs: 900_000 };
+
+/** For lists that say who is down: others that answer are not kept waiting. */
+export const LOOK_RETRY: RetryPolicy = { ...CLOUD_RETRY, downMs: 5_000 };
 
 /**
  * How long to wait before the next try, milliseconds, or null to give up. `chance` is in [0, 1). What the other side asked for is kept, with
@@ -27,7 +32,7 @@ export function nextWaitMs(policy: RetryPolicy, error: BeltError, attempt: numbe
   if (!error.retryable || attempt >= policy.attempts) return null;
   const bound = Math.min(policy.capMs, policy.baseMs * 2 ** (attempt - 1));
   const waitMs = error.retryAfterMs === undefined ? Math.round(bound * (0.5 + chance / 2)) : Math.round(error.retryAfterMs * (1 + chance / 10));
-  return spentMs + waitMs > policy.budgetMs ? null : waitMs;
+  return spentMs + waitMs > (error.code === 'driver_unavailable' ? policy.downMs : policy.budgetMs) ? null : waitMs;
 }
 
 export interface RetryPorts {

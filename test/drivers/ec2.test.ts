@@ -9,7 +9,7 @@ import { batchesOf, clientToken } from '../../drivers/ec2/launch.ts';
 import { permissions } from '../../drivers/ec2/network.ts';
 import { Ec2Options } from '../../drivers/ec2/options.ts';
 import { decodeNames, encodeNames } from '../../src/provision/name-runs.ts';
-import type { Created, CreateOrder, Driver, Machine } from '../../src/provision/driver.ts';
+import { type Created, type CreateOrder, type Driver, ListedInPart, type Machine } from '../../src/provision/driver.ts';
 import { startEc2, type Ec2Fake } from '../fakes/ec2/service.ts';
 import type { RegionOptions } from '../fakes/ec2/state.ts';
 import { scaledPace } from './scaled-pace.ts';
@@ -129,8 +129,39 @@ describe('the ec2 driver on the fake', () => {
     const driver = await start();
     const { made } = await create(driver, order(3));
     await driver.destroy(made.map((m) => m.id), never);
-    expect(fake.region('eu-west-1').keys.size).toBe(0);
+    expect([fake.region('eu-west-1').keys.size, fake.region('eu-west-1').groups.size]).toEqual([0, 0]);
   });
+
+  it('a security group gets the rules it lacks and no other, after a crash and when allow_from changes', async () => {
+    const driver = await start();
+    await create(driver, order(1));
+    const [group] = fake.region('eu-west-1').groups.values();
+    group?.rules.splice(2);
+    const moved = createDriver(v.parse(Ec2Options, { access_key_id: 'AKIAFAKE', secret_access_key: 'x', region: 'eu-west-1', regions: ['eu-west-1'], endpoint: fake.url, allow_from: ['203.0.113.7', '198.51.100.0/24'] }), { pace: scaledPace(100) });
+    await create(moved, order(1, { id: 'another', machines: [{ name: 'late', region: 'eu-west-1', zone: null }] }));
+    expect(group?.rules.map(({ protocol, from, source }) => `${protocol}/${from} ${source === group.id ? 'members' : source}`).sort()).toEqual([
+      '50/undefined members', 'tcp/22 198.51.100.0/24', 'tcp/22 203.0.113.7/32', 'tcp/2376 198.51.100.0/24', 'tcp/2376 203.0.113.7/32', 'tcp/2377 members', 'tcp/2378 198.51.100.0/24', 'tcp/2378 203.0.113.7/32',
+      'tcp/2378 members', 'tcp/7946 members', 'udp/4789 members', 'udp/7946 members',
+    ]);
+  });
+
+  it('a region that is down fails its own machines and no other: list, create, stop, rm', async () => {
+    const driver = await start({ options: { regions: ['eu-west-1', 'us-east-1'] } });
+    const inTwo = (prefix: string): CreateOrder => ({ ...order(4, { id: prefix }), machines: [1, 2, 3, 4].map((n) => ({ name: `${prefix}${n}`, region: n % 2 === 0 ? 'us-east-1' : 'eu-west-1', zone: null })) });
+    const first = await create(driver, inTwo('a'));
+    const ids = first.made.map((m) => m.id).sort();
+    fake.settings.downRegion = 'us-east-1';
+    const listed = await driver.list(CLUSTER, never).catch((error: unknown) => error);
+    expect(listed).toBeInstanceOf(ListedInPart);
+    expect([(listed as ListedInPart).machines.map((m) => m.name).sort(), [...(listed as ListedInPart).regions.keys()]]).toEqual([['a1', 'a3'], ['us-east-1']]);
+    const { made, failed } = await create(driver, inTwo('b'));
+    expect([made.map((m) => m.name).sort(), failed.map((one) => `${one.failed} ${one.error.code}`).sort()]).toEqual([['b1', 'b3'], ['b2 driver_unavailable', 'b4 driver_unavailable']]);
+    for (const act of [() => driver.power(ids, 'stop', never), () => driver.resize(ids, 't3.micro', never), () => driver.destroy(ids, never)]) {
+      expect(Object.fromEntries((await act()).map(({ name, ok }) => [name.split('/')[0], ok]))).toEqual({ 'eu-west-1': true, 'us-east-1': false });
+    }
+    fake.settings.downRegion = null;
+    expect((await driver.list(CLUSTER, never)).map((m) => m.name).sort()).toEqual(['a2', 'a4', 'b1', 'b3']);
+  }, 30_000);
 
   it('makes 5,000, each with its own name, throttled at most once (how long it takes is bench/clouds)', async () => {
     const driver = await start({ scale: 600, bootMs: 20_000 });

@@ -70,7 +70,7 @@ describe('RateLimiter', () => {
 });
 
 describe('retry', () => {
-  const policy: RetryPolicy = { attempts: 4, baseMs: 100, capMs: 1000, budgetMs: 10_000 };
+  const policy: RetryPolicy = { attempts: 4, baseMs: 100, capMs: 1000, budgetMs: 10_000, downMs: 1_000 };
   const throttled = new BeltError('driver_throttled', 'slow down');
 
   it.each([
@@ -81,6 +81,7 @@ describe('retry', () => {
     ['with up to a tenth more', new BeltError('driver_throttled', '', { retryAfterMs: 5000 }), 1, 0, 0.999, 5500],
     ['the attempts end', throttled, 4, 0, 0, null],
     ['the budget ends', new BeltError('driver_throttled', '', { retryAfterMs: 5000 }), 2, 5001, 0, null],
+    ['a cloud that is down is waited for less long', new BeltError('driver_unavailable', ''), 2, 950, 0, null],
     ['bad input is not sent again', new BeltError('driver', 'no such size'), 1, 0, 0, null],
   ])('%s', (_name, error, attempt, spent, chance, expected) => {
     expect(nextWaitMs(policy, error, attempt, spent, chance)).toBe(expected);

@@ -6,7 +6,7 @@ import { clusterFiles, openCluster, viewCluster } from '../../inventory/cluster.
 import { clusterFolder, DEFAULT_CLUSTER, listClusters, readCurrent, writeCurrent } from '../../inventory/home.ts';
 import { destroyMachines } from '../../provision/bulk.ts';
 import type { Machine } from '../../provision/driver.ts';
-import type { Fleet } from '../../provision/fleet.ts';
+import { type Fleet, isDown, nameOfDown } from '../../provision/fleet.ts';
 import { compressNames } from '../../range/compress.ts';
 import { outcomeError } from '../../ui/error-text.ts';
 import { defineCommand } from '../command.ts';
@@ -28,7 +28,7 @@ export const command = defineCommand({
     const cluster = ctx.cluster();
     const fleet = await currentFleet(ctx, cluster);
     if (fleet.down.length > 0 && !args.force) {
-      throw new BeltError('refused', `${fleet.down.map((one) => one.driver).join(', ')} does not answer: its machines would be left without anybody who knows them`, { next: 'try again later, or --force' });
+      throw new BeltError('refused', `${fleet.down.map(nameOfDown).join(', ')} does not answer: its machines would be left without anybody who knows them`, { next: 'try again later, or --force' });
     }
     const machines = reachable(fleet);
     // No quorum to guard: nobody is left who could lean on it, and the question says that all of it goes.
@@ -54,5 +54,5 @@ export const command = defineCommand({
 
 /** All machines of the clouds that answer, doubles among them. */
 function reachable({ machines, doubles, down }: Fleet): Machine[] {
-  return [...machines.filter((machine) => !down.some(({ driver }) => driver === machine.driver)), ...doubles];
+  return [...machines.filter((machine) => !isDown(down, machine)), ...doubles];
 }

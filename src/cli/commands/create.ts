@@ -8,7 +8,7 @@ import { destroyMachines } from '../../provision/bulk.ts';
 import { executeCreate, prepareCreate, record, type CreateDeps } from '../../provision/create.ts';
 import type { CreateAsk, CreatePlan } from '../../provision/create-plan.ts';
 import type { Driver, Machine, OrderedMachine } from '../../provision/driver.ts';
-import { driversInPlay } from '../../provision/fleet.ts';
+import { driversInPlay, nameOfDown } from '../../provision/fleet.ts';
 import { resolveSize } from '../../provision/sizes.ts';
 import { compressNames } from '../../range/compress.ts';
 import { dealOut } from '../../topology/placement.ts';
@@ -51,6 +51,7 @@ export const command = defineCommand({
       const deps: CreateDeps = {
         store, tag, driver, otherDrivers: await ctx.drivers(others),
         sshPublicKeys: [clusterPublicKey(files), ...((settings.top.ssh_keys?.value as string[] | undefined) ?? [])],
+        onDown: (down) => ctx.ui.warn(`${nameOfDown(down)} does not answer, its machines are taken to be as last seen: ${down.error.message}`),
         newId: () => randomBytes(16).toString('hex'), now: ctx.ports.now, signal: ctx.signal,
       };
       const plan = await ctx.ui.progress('looking at what is there', null, () => prepareCreate(ask, deps));

@@ -51,7 +51,7 @@ async function examine(ctx: Context, cluster: ClusterView): Promise<Fleet> {
 function listFindings(fleet: Fleet): Finding[] {
   const doubled = new Set(fleet.doubles.map((machine) => machine.id));
   return [
-    ...fleet.down.map(({ driver, error }): Finding => ({ finding: 'cloud is down', name: null, driver, id: null, next: error.message })),
+    ...fleet.down.map(({ driver, region, error }): Finding => ({ finding: 'cloud is down', name: region, driver, id: null, next: error.message })),
     ...fleet.doubles.map(({ name, driver, id }): Finding => ({ finding: 'doubled name', name, driver, id, next: 'belt doctor --remove' })),
     ...fleet.strangers.filter((machine) => !doubled.has(machine.id)).map(({ name, driver, id }): Finding => ({ finding: 'unknown machine', name, driver, id, next: 'belt doctor --adopt, or --remove' })),
     ...fleet.missing.map(({ name, driver, id }): Finding => ({ finding: 'missing machine', name, driver, id, next: `belt doctor --adopt, or belt rm ${name}` })),

@@ -3,11 +3,12 @@
  * action it does not know is answered as EC2 answers one, so that a test cannot pass by accident.
  */
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { FakeReply, FakeRequest, FakeService } from '../http-fake.ts';
 import { startFake, type RunningFake } from '../http-fake.ts';
 import { scaledClock } from '../limits.ts';
 import { runInstances, tagsOf } from './run-instances.ts';
-import { Ec2Error, Region, TYPES, type Instance, type RegionOptions } from './state.ts';
+import { Ec2Error, Region, TYPES, type Instance, type RegionOptions, type Rule } from './state.ts';
 import { listOf, parseForm, textOf, toXml, type Form, type Xml } from './xml.ts';
 
 export interface Ec2Fake extends RunningFake {
@@ -23,6 +24,8 @@ export interface Settings {
   accessKey: string;
   /** Largest page a list gives, whatever is asked. */
   pageSizeMax: number;
+  /** A region whose endpoint answers every call with 503. */
+  downRegion: string | null;
 }
 
 type Params = { [key: string]: Form };
@@ -48,7 +51,7 @@ class Ec2Service implements FakeService {
 
   constructor(options: Partial<RegionOptions> & { accessKey?: string }) {
     this.options = { clock: scaledClock(1), bootMs: 50, lagMs: 0, capacity: new Map(), instanceLimit: 10_000, limitScale: 1, ...options };
-    this.settings = { accessKey: options.accessKey ?? 'AKIAFAKE', pageSizeMax: 1000 };
+    this.settings = { accessKey: options.accessKey ?? 'AKIAFAKE', pageSizeMax: 1000, downRegion: null };
   }
 
   region(name: string): Region {
@@ -65,6 +68,7 @@ class Ec2Service implements FakeService {
     const id = randomBytes(16).toString('hex');
     try {
       const [, key, , regionName] = /Credential=([^/]+)\/(\d+)\/([^/]+)\/ec2\//.exec(request.headers.authorization ?? '') ?? [];
+      if (regionName === this.settings.downRegion) return { status: 503, body: 'upstream connect error' };
       if (key !== this.settings.accessKey) throw new Ec2Error('AuthFailure', 'AWS was not able to validate the provided access credentials', 401);
       const p = parseForm(request.body.toString('utf8'));
       const action = ACTIONS[request.name];
@@ -151,6 +155,25 @@ function changes(region: Region, instances: readonly Instance[], apply: (i: Inst
   };
 }
 
+/** A rule for each source of a permission, as EC2 counts them. */
+function rulesOf(permission: Form): Rule[] {
+  const text = (key: string): string | undefined => textOf(permission, key);
+  const sources = [...listOf((permission as Params)['IpRanges']).map((r) => textOf(r, 'CidrIp')), ...listOf((permission as Params)['Groups']).map((r) => textOf(r, 'GroupId'))];
+  return sources.map((source) => ({ protocol: text('IpProtocol') ?? '', from: text('FromPort'), to: text('ToPort'), source: source ?? '' }));
+}
+
+/** All sources of one port in one, as EC2 tells them. */
+function renderRules(rules: readonly Rule[]): Xml {
+  return [...Map.groupBy(rules, ({ protocol, from, to }) => `${protocol} ${from} ${to}`).values()].map((group) => {
+    const { protocol, from, to } = group[0] as Rule;
+    return {
+      ipProtocol: protocol, ...(from === undefined ? {} : { fromPort: from, toPort: to ?? from }),
+      groups: group.filter(({ source }) => source.startsWith('sg-')).map(({ source }) => ({ groupId: source, userId: '123456789012' })),
+      ipRanges: group.filter(({ source }) => !source.startsWith('sg-')).map(({ source }) => ({ cidrIp: source })),
+    };
+  });
+}
+
 function move(region: Region, i: Instance, target: Instance['target']): void {
   if (i.target === target) return;
   i.target = target;
@@ -224,7 +247,7 @@ const ACTIONS: Record<string, Action> = {
     const ids = texts(p['GroupId']);
     const all = [...region.groups.values()].filter((g) => ids.length === 0 || ids.includes(g.id));
     const found = filtered(all, p, (g, name) => (name === 'group-name' ? g.name : name === 'vpc-id' ? g.vpc : name.startsWith('tag:') ? g.tags.get(name.slice(4)) : undefined));
-    return { securityGroupInfo: found.map((g) => ({ groupId: g.id, groupName: g.name, groupDescription: g.description, vpcId: g.vpc, ownerId: '123456789012', tagSet: tagSet(g.tags), ipPermissions: [] })) };
+    return { securityGroupInfo: found.map((g) => ({ groupId: g.id, groupName: g.name, groupDescription: g.description, vpcId: g.vpc, ownerId: '123456789012', tagSet: tagSet(g.tags), ipPermissions: renderRules(g.rules) })) };
   },
   CreateSecurityGroup: (region, p) => {
     region.spend('mutate');
@@ -238,8 +261,8 @@ const ACTIONS: Record<string, Action> = {
     region.spend('mutate');
     const group = region.groups.get(textOf(p, 'GroupId') ?? '');
     if (group === undefined) throw new Ec2Error('InvalidGroup.NotFound', 'The security group does not exist');
-    const rules = listOf(p['IpPermissions']).map((r) => JSON.stringify(r));
-    if (rules.some((r) => group.rules.includes(r))) throw new Ec2Error('InvalidPermission.Duplicate', 'the specified rule already exists');
+    const rules = listOf(p['IpPermissions']).flatMap(rulesOf);
+    if (rules.some((r) => group.rules.some((have) => isDeepStrictEqual(have, r)))) throw new Ec2Error('InvalidPermission.Duplicate', 'the specified rule already exists');
     group.rules.push(...rules);
     return { return: true };
   },

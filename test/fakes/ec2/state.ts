@@ -42,6 +42,14 @@ export interface Instance {
   hopLimit: string;
 }
 
+/** One rule of a security group: from one network, or one group. */
+export interface Rule {
+  readonly protocol: string;
+  readonly from: string | undefined;
+  readonly to: string | undefined;
+  readonly source: string;
+}
+
 /** An error in EC2's own words. */
 export class Ec2Error extends Error {
   readonly status: number;
@@ -86,7 +94,7 @@ export class Region {
   readonly buckets: Record<string, Bucket>;
   readonly instances = new Map<string, Instance>();
   readonly tokens = new Map<string, { fingerprint: string; ids: string[] }>();
-  readonly groups = new Map<string, { id: string; name: string; description: string; vpc: string; tags: Map<string, string>; rules: string[] }>();
+  readonly groups = new Map<string, { id: string; name: string; description: string; vpc: string; tags: Map<string, string>; rules: Rule[] }>();
   readonly keys = new Map<string, { name: string; id: string; text: string; tags: Map<string, string> }>();
   #nextAddress = 10;
 
