@@ -133,7 +133,7 @@ export class Manager {
 
   /** Answers what another manager passed on. */
   forwarded(name: CallName, params: unknown, { request, caller }: CheckedParams<'forward'>, context: CallContext): Promise<unknown> {
-    return answerForwarded(this.#routing(), this.#local, name, params, { ...context, caller, request });
+    return answerForwarded(this.#routing(), this.#local, name, params, { ...context, caller, request }, context.caller.name);
   }
 
   trustedRoots(): TrustedRoots {

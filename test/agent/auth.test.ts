@@ -91,6 +91,12 @@ describe('turned away, with the reason', () => {
     await expect(atWorker.call('node.facts', {})).rejects.toMatchObject({ code: 'certificate', message: expect.stringContaining('is revoked') });
   });
 
+  test('a manager that is none of the state’s, though its certificate counts, passes on no call in an operator’s name', async () => {
+    const stray = await connect(harness.credentials('manager', 'd'.repeat(32)), 'belt/1');
+    const forwarded = stray.call('forward', { call: 'token.show', params: { role: 'manager' }, request: 'e'.repeat(32), caller: { role: 'operator', name: 'eve' } });
+    await expect(forwarded).rejects.toMatchObject({ code: 'forbidden', message: expect.stringContaining('is no manager of this cluster') });
+  });
+
   test('a manager’s certificate for another node, to whom it dials', async () => {
     const wrong = { ...mg0.endpoint, nodeId: '0'.repeat(32) };
     await expect(harness.clientAs('operator', 'careful').call(wrong, 'node.facts', {})).rejects.toMatchObject({ code: 'certificate', message: expect.stringContaining('not 0000') });

@@ -65,6 +65,18 @@ describe('renewal', () => {
   });
 });
 
+test('a certificate that is written down only after its node was removed is revoked with that', async () => {
+  harness = new Harness();
+  const { managers: [mg0], workers: [node0] } = await harness.cluster(1, 1);
+  const { id } = (await harness.nodes(mg0!)).find(({ name }) => name === 'node0')!;
+  const late = harness.credentials('worker', id);
+  await harness.client.cluster([mg0!.endpoint], 'nodes.remove', { node: 'node0', leaving: true });
+  const manager = harness.clientAs('manager', mg0!.agent!.identity.certificate.name);
+  await manager.cluster([mg0!.endpoint], 'member.issued', { certificate: late.cert });
+  await until(() => mg0!.files.revoked().includes(late.serial), 'the late certificate counts no more');
+  expect(node0!.agent!.identity.certificate.serial).not.toBe(late.serial);
+});
+
 describe('rotation of the CA', () => {
   test('goes on under writes with a node switched off, which comes back to the new root', async () => {
     harness = new Harness();

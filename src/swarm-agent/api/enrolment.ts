@@ -67,22 +67,20 @@ export class Enrolment {
     return { certificate: issued.pem, membership: this.#membership(node.id) };
   }
 
-  /** Writes down what {@link renew} of any manager has signed. Leader only. */
+  /** Writes down what {@link renew} of any manager has signed; of a node that was removed meanwhile it is revoked with that. Leader only. */
   async issued(certificate: string, write: Write): Promise<{ changed: boolean }> {
     const { group } = this.#options;
     await group.read();
     const x509 = new X509Certificate(certificate);
-    const read = factsOf(x509);
-    const node = group.state.tables.nodes.get(read.name);
-    const known = group.state.tables.certificates.has(read.serial);
-    if (node === undefined || known || !signedByOne(x509, this.#authority().roots)) return { changed: false };
-    const { serial, fingerprint } = read;
-    const notAfter = x509.validToDate.getTime();
-    // Signed just before a new root took over: worth listing, but the node still has to come for one of the new root.
-    const current = signedByOne(x509, this.#authority().roots.slice(0, 1));
-    const change: Change = current
-      ? { type: 'node.certificate', node: node.id, certificate: { serial, fingerprint, notAfter } }
-      : { type: 'certificate.issued', certificate: { serial, fingerprint, notAfter, name: node.id, role: read.role, issuedAt: x509.validFromDate.getTime() } };
+    const { serial, fingerprint, role, name, notAfter } = factsOf(x509);
+    const known = group.state.tables.certificates.has(serial);
+    if (known || (role !== 'manager' && role !== 'worker') || !signedByOne(x509, this.#authority().roots)) return { changed: false };
+    const node = group.state.tables.nodes.get(name);
+    const listed: Change = { type: 'certificate.issued', certificate: { serial, name, role, fingerprint, issuedAt: x509.validFromDate.getTime(), notAfter } };
+    // Signed just before a new root or another role took over: worth listing, but the node still has to come for the one it shall have.
+    const current = node?.role === role && signedByOne(x509, this.#authority().roots.slice(0, 1));
+    const change: Change = node === undefined ? { type: 'all', changes: [listed, { type: 'certificate.revoke', serial, notAfter }] }
+      : current ? { type: 'node.certificate', node: node.id, certificate: { serial, fingerprint, notAfter } } : listed;
     await group.write(write.request, change, write.first);
     return { changed: true };
   }

@@ -56,9 +56,13 @@ export async function route(options: RouteOptions, local: Local, name: CallName,
   throw unknown === null ? why : new BeltError('outcome_unknown', `${why.message}; the change may or may not have happened`, { next: 'repeat the command: it finds out, and does nothing twice', cause: unknown });
 }
 
-/** A call another manager passed on: answered here or not at all, so that no call goes in circles. */
-export function answerForwarded(options: RouteOptions, local: Local, name: CallName, params: unknown, context: CallContext & { readonly request: string }): Promise<unknown> {
-  if (leaderOf(options.group) !== 'self') return Promise.reject(new BeltError('no_quorum', 'this manager leads no longer'));
+/** A call that manager `by` passed on: answered here or not at all, so that no call goes in circles. Rejects with `no_quorum`, `forbidden`, or what the call does. */
+export async function answerForwarded({ group }: RouteOptions, local: Local, name: CallName, params: unknown, context: CallContext & { readonly request: string }, by: string): Promise<unknown> {
+  if (leaderOf(group) !== 'self') throw new BeltError('no_quorum', 'this manager leads no longer');
+  // Who passes calls on speaks for operators: a certificate that outlived its node does not make a manager.
+  const manages = (): boolean => group.state.tables.nodes.get(by)?.role === 'manager';
+  if (!manages()) await group.read();
+  if (!manages()) throw new BeltError('forbidden', `node ${by} is no manager of this cluster`, { retryable: true });
   return local(name, params, context);
 }
 
