@@ -1,5 +1,7 @@
 /** Progress that tells the truth: how many are done and failed, what is being waited for, how long it has taken. */
 
+import { printableLine } from './printable.ts';
+
 /** What a long operation reports. Absent fields keep their last value. */
 export interface ProgressEvent {
   readonly done?: number;
@@ -36,7 +38,7 @@ const REDRAW_EVERY_MS = 200;
 export function progressText(title: string, standing: Readonly<Standing>, elapsedMs: number): string {
   const counted = standing.total === null ? (standing.done > 0 ? [`${standing.done}`] : []) : [`${standing.done}/${standing.total}`];
   const failed = standing.failed > 0 ? [`${standing.failed} failed`] : [];
-  const note = standing.note === '' ? [] : [standing.note];
+  const note = standing.note === '' ? [] : [printableLine(standing.note)];
   return `${title}: ${[...counted, ...failed, `${Math.round(elapsedMs / 1000)} s`, ...note].join(', ')}`;
 }
 

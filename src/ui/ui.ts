@@ -3,6 +3,7 @@ import { errorLines } from './error-text.ts';
 import { type Column, layoutTable } from './table.ts';
 import { runWithProgress, type ProgressEvent } from './progress.ts';
 import { ask } from './confirm.ts';
+import { printable } from './printable.ts';
 import { BeltError } from '../errors.ts';
 
 /** Where output goes; in tests two strings. */
@@ -51,22 +52,23 @@ export function createUi(options: UiOptions): Ui {
   const { stdout, stderr, json } = options;
   const out = (text: string): void => void stdout.write(`${text}\n`);
   const err = (text: string): void => void stderr.write(`${text}\n`);
+  const say = (text: string): void => err(printable(text));
   const paint = (code: number, text: string): string => (options.color && stderr.isTTY === true ? `\u001b[${code}m${text}\u001b[39m` : text);
   const ui: Ui = {
     json,
     line: (text) => {
-      if (!json) out(text);
+      if (!json) out(printable(text));
     },
     report: (document, render) => {
       if (json) out(JSON.stringify(document, null, 2));
       else render(ui);
     },
     table: (columns, rows) => layoutTable(columns, rows).forEach(ui.line),
-    note: err,
-    warn: (text) => err(`${paint(33, 'belt: warning:')} ${text}`),
-    error: (error) => errorLines(error, options.debug).forEach((text, at) => err(at === 0 ? paint(31, text) : text)),
+    note: say,
+    warn: (text) => err(`${paint(33, 'belt: warning:')} ${printable(text)}`),
+    error: (error) => errorLines(error, options.debug).forEach((text, at) => err(at === 0 ? paint(31, printable(text)) : printable(text))),
     raw: (stream, bytes) => void (stream === 'stdout' ? stdout : stderr).write(bytes),
-    progress: (title, total, act) => runWithProgress({ title, total, silent: json, live: stderr.isTTY === true && !json, write: err }, act),
+    progress: (title, total, act) => runWithProgress({ title, total, silent: json, live: stderr.isTTY === true && !json, write: say }, act),
     confirm: async (question) => {
       if (options.yes) return;
       const next = 'say --yes if you mean it';

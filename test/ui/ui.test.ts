@@ -35,6 +35,22 @@ describe('output', () => {
     expect(text.stderr).toBe('a note\n');
   });
 
+  it('shows what a machine or a cloud put into a text, instead of obeying it; only the output of remote commands goes through', () => {
+    const { ui, text } = screen();
+    const evil = 'up\u001b[2J\u009b31m\rdown\u202e';
+    ui.line(evil);
+    ui.table([{ heading: 'IMAGE' }, { heading: 'STATUS' }], [['debian\nnode9', 'active']]);
+    ui.note(`a\r\n\tb ${evil}`);
+    ui.warn(evil);
+    ui.error(new BeltError('remote_command', evil, { next: evil }));
+    const shown = 'up\\x1b[2J\\x9b31m\\x0ddown\\u202e';
+    expect(text.stdout).toBe(`${shown}\nIMAGE             STATUS\ndebian\\x0anode9   active\n`);
+    expect(text.stderr).toBe(`a\n\tb ${shown}\nbelt: warning: ${shown}\nbelt: ${shown}\nnext: ${shown}\n`);
+    expect(progressText('bootstrap', { done: 0, failed: 0, total: 1, note: 'node1: \u001b]0;x\u0007' }, 0)).toBe('bootstrap: 0/1, 0 s, node1: \\x1b]0;x\\x07');
+    ui.raw('stdout', '\u001b[1m');
+    expect(text.stdout.endsWith('\u001b[1m')).toBe(true);
+  });
+
   it('colours errors on a terminal only, and not where NO_COLOR is set', () => {
     const stderr = { write: () => undefined, isTTY: true };
     const painted = (color: boolean): string => {
