@@ -1,14 +1,18 @@
 /** Which drivers there are; the only file that names them all. Options and code are imported when asked for, so that no cloud's SDK is loaded for another. */
 import type { DriverBlock } from '../src/inventory/settings.ts';
 import type { Driver, OrderedMachine } from '../src/provision/driver.ts';
+import type { Parts } from '../src/provision/parts.ts';
 import type { Estimate } from '../src/provision/rate-limit.ts';
 
-interface Registered {
+/** A driver and what stands beside it. */
+export interface Registered {
   readonly block: () => Promise<DriverBlock>;
   /** `options` were checked by the block's schema. */
   readonly create: (options: never) => Promise<Driver>;
   /** What a create costs at the cloud's limits; left out where there are none. */
   readonly estimate?: (options: never, machines: readonly OrderedMachine[]) => Promise<Estimate>;
+  /** What a cluster has there besides machines; left out where that is nothing. */
+  readonly parts?: (options: never) => Promise<Parts>;
 }
 
 /** A block whose schema is one `v.strictObject`; the cast is because valibot's object types are invariant in their entries. */
@@ -32,6 +36,7 @@ export const DRIVERS: Readonly<Record<string, Registered>> = {
     },
     create: async (options) => (await import('./digitalocean/driver.ts')).createDriver(options),
     estimate: async (options, machines) => (await import('./digitalocean/estimate.ts')).estimateCreate(options, machines),
+    parts: async (options) => (await import('./digitalocean/parts.ts')).createParts(options),
   },
   ec2: {
     block: async () => {
@@ -40,6 +45,7 @@ export const DRIVERS: Readonly<Record<string, Registered>> = {
     },
     create: async (options) => (await import('./ec2/driver.ts')).createDriver(options),
     estimate: async (options, machines) => (await import('./ec2/estimate.ts')).estimateCreate(options, machines),
+    parts: async (options) => (await import('./ec2/parts.ts')).createParts(options),
   },
   azure: {
     block: async () => {
@@ -48,6 +54,7 @@ export const DRIVERS: Readonly<Record<string, Registered>> = {
     },
     create: async (options) => (await import('./azure/driver.ts')).createDriver(options),
     estimate: async (options, machines) => (await import('./azure/estimate.ts')).estimateCreate(options, machines),
+    parts: async (options) => (await import('./azure/parts.ts')).createParts(options),
   },
   generic: {
     block: async () => block('generic', (await import('./generic/options.ts')).GenericOptions),

@@ -11,7 +11,7 @@ import { AzureApi, type AzurePorts } from './api.ts';
 import { machineBody, scaleSetBody, SET_MAX } from './machine-body.ts';
 import { ensureInterface, ensureSubnet, groupOf } from './network.ts';
 import type { AzureOptions } from './options.ts';
-import { addressesOf, namesOf, sweepCluster, unlessNoGroup, type Sweep } from './sweep.ts';
+import { addressesOf, namesOf, removeGroup, sweepCluster, unlessNoGroup, type Sweep } from './sweep.ts';
 
 /** Calls under way at once. */
 const CONCURRENCY = 16;
@@ -97,7 +97,7 @@ class AzureDriver implements Driver {
     const waiting = new Set([...before.known, ...before.promised].filter((name) => order.machines.some((machine) => machine.name === name)));
     const regions = [...new Set(order.machines.map((machine) => machine.region))];
     const subnets = new Map<string, string>();
-    if (missing.length > 0) for (const [index, region] of regions.entries()) subnets.set(region, await ensureSubnet(api, order, region, index, this.#options, signal));
+    if (missing.length > 0) for (const region of regions) subnets.set(region, await ensureSubnet(api, order, region, this.#options, signal));
     const submit = async (job: Job): Promise<Created[]> => {
       try {
         await this.#submit(api, order, job, subnets.get(job.region) as string, signal);
@@ -286,7 +286,7 @@ class AzureDriver implements Driver {
       const there = new Set(sweep.machines.map((vm) => `${group}/${vm.name}`));
       for (const id of members) if (!there.has(id)) outcomes.set(id, done(id, 'already gone'));
       const going = members.filter((id) => there.has(id));
-      if (going.length === there.size) await this.#removeGroup(api, group, signal);
+      if (going.length === there.size) await removeGroup(api, group, this.#pace, signal);
       else {
         // Names without a tag yet are dealt out in order: when one of them goes, the others would move up.
         for await (const _ of this.#nameThem(api, clusterId, sweep, signal));
@@ -308,19 +308,6 @@ class AzureDriver implements Driver {
 
   async #delete(api: AzureApi, clusterId: string, name: string, signal: AbortSignal): Promise<void> {
     await api.call('deleteVm', () => api.compute.virtualMachines.delete(groupOf(clusterId), name, { abortSignal: signal }).submitted(), signal);
-  }
-
-  /** The whole group at once is the shortest way out; waited for, so that the next create finds no group on its way out. */
-  async #removeGroup(api: AzureApi, group: string, signal: AbortSignal): Promise<void> {
-    const exists = (): Promise<boolean> => api.call('groupRead', async () => (await api.resources.resourceGroups.checkExistence(group, { abortSignal: signal })).body, signal);
-    if (!(await exists())) return;
-    // A call repeated after a lost answer may find the group gone.
-    await unlessNoGroup<unknown>(() => api.call('group', () => api.resources.resourceGroups.beginDelete(group, { abortSignal: signal, ...api.wait }), signal), undefined);
-    const start = this.#pace.now();
-    while (await exists()) {
-      if (this.#pace.now() - start > SETTLE_MS) throw new BeltError('timeout', `resource group ${group} is still being deleted`, { next: 'belt doctor looks again' });
-      await this.#pace.sleep(POLL_MS, signal);
-    }
   }
 
   #machine(cluster: ClusterTag, vm: VirtualMachine, name: string, sweep: Sweep): Machine {

@@ -1,4 +1,5 @@
 /** What a cluster stands in: one resource group, and in each region a network behind a security group. All PUT by name, so again is harmless. */
+import { createHash } from 'node:crypto';
 import type { NetworkInterface, SecurityRule } from '@azure/arm-network';
 import type { ClusterTag } from '../../src/provision/driver.ts';
 import type { AzureApi } from './api.ts';
@@ -7,24 +8,33 @@ import type { AzureOptions } from './options.ts';
 export const groupOf = (clusterId: string): string => `belt-${clusterId.slice(0, 12)}`;
 export const ownTags = (cluster: ClusterTag): Record<string, string> => ({ belt: '1', 'belt.cluster-id': cluster.clusterId, 'belt.cluster': cluster.cluster });
 
+export const networkName = (region: string): string => `swarm-${region}`;
+
+/** The addresses of a region's network: always the same, since a network in which machines stand cannot be given others. */
+export function prefixOf(region: string): string {
+  return `10.${40 + ((createHash('sha256').update(region).digest()[0] as number) % 200)}.0.0/16`;
+}
+
 /** The subnet of the region, made with its group and security group where they are missing. */
-export async function ensureSubnet(api: AzureApi, cluster: ClusterTag, region: string, index: number, options: AzureOptions, signal: AbortSignal): Promise<string> {
+export async function ensureSubnet(api: AzureApi, cluster: ClusterTag, region: string, options: AzureOptions, signal: AbortSignal): Promise<string> {
   const group = groupOf(cluster.clusterId);
   const tags = ownTags(cluster);
   await api.call('group', () => api.resources.resourceGroups.createOrUpdate(group, { location: options.region, tags }, { abortSignal: signal }), signal);
   let networkSecurityGroup: { id: string } | undefined;
   if (options.firewall) {
     const body = { location: region, tags, securityRules: securityRules(options.allow_from ?? []) };
-    const made = await api.call('networkWrite', () => api.network.networkSecurityGroups.beginCreateOrUpdateAndWait(group, `swarm-${region}`, body, { abortSignal: signal, ...api.wait }), signal);
+    const made = await api.call('networkWrite', () => api.network.networkSecurityGroups.beginCreateOrUpdateAndWait(group, networkName(region), body, { abortSignal: signal, ...api.wait }), signal);
     networkSecurityGroup = { id: made.id as string };
   }
+  const there = (await api.all('networkRead', () => api.network.virtualNetworks.list(group, { abortSignal: signal }), signal)).find(({ name }) => name === networkName(region));
+  const prefix = there?.addressSpace?.addressPrefixes?.[0] ?? prefixOf(region);
   const body = {
     location: region,
     tags,
-    addressSpace: { addressPrefixes: [`10.${40 + index}.0.0/16`] },
-    subnets: [{ name: 'machines', addressPrefix: `10.${40 + index}.0.0/16`, ...(networkSecurityGroup === undefined ? {} : { networkSecurityGroup }) }],
+    addressSpace: { addressPrefixes: [prefix] },
+    subnets: [{ name: 'machines', addressPrefix: prefix, ...(networkSecurityGroup === undefined ? {} : { networkSecurityGroup }) }],
   };
-  const network = await api.call('networkWrite', () => api.network.virtualNetworks.beginCreateOrUpdateAndWait(group, `swarm-${region}`, body, { abortSignal: signal, ...api.wait }), signal);
+  const network = await api.call('networkWrite', () => api.network.virtualNetworks.beginCreateOrUpdateAndWait(group, networkName(region), body, { abortSignal: signal, ...api.wait }), signal);
   return network.subnets?.[0]?.id ?? `${network.id}/subnets/machines`;
 }
 

@@ -3,6 +3,7 @@ import type { VirtualMachine, VirtualMachineScaleSet } from '@azure/arm-compute'
 import { BeltError } from '../../src/errors.ts';
 import type { ClusterTag } from '../../src/provision/driver.ts';
 import { decodeNames } from '../../src/provision/name-runs.ts';
+import type { Pace } from '../../src/provision/rate-limit.ts';
 import type { AzureApi } from './api.ts';
 import { groupOf } from './network.ts';
 
@@ -75,4 +76,21 @@ function giveNames(machines: readonly VirtualMachine[], sets: readonly VirtualMa
     }
   }
   return names;
+}
+
+/** A group is given this long to go, and looked at this often. */
+const REMOVAL_MS = 900_000;
+const REMOVAL_POLL_MS = 5_000;
+
+/** The whole group at once is the shortest way out; waited for, so that the next create finds no group on its way out. */
+export async function removeGroup(api: AzureApi, group: string, pace: Pace, signal: AbortSignal): Promise<void> {
+  const exists = (): Promise<boolean> => api.call('groupRead', async () => (await api.resources.resourceGroups.checkExistence(group, { abortSignal: signal })).body, signal);
+  if (!(await exists())) return;
+  // A call repeated after a lost answer may find the group gone.
+  await unlessNoGroup<unknown>(() => api.call('group', () => api.resources.resourceGroups.beginDelete(group, { abortSignal: signal, ...api.wait }), signal), undefined);
+  const start = pace.now();
+  while (await exists()) {
+    if (pace.now() - start > REMOVAL_MS) throw new BeltError('timeout', `resource group ${group} is still being deleted`, { next: 'belt doctor looks again' });
+    await pace.sleep(REMOVAL_POLL_MS, signal);
+  }
 }

@@ -3,7 +3,7 @@
  * it lacks (a deadline, rate headers, `names`, VPCs, paging of 200) is put in here, at the one helper all its modules share.
  */
 import * as v from 'valibot';
-import { BeltError } from '../../src/errors.ts';
+import { BeltError, isBeltError } from '../../src/errors.ts';
 import { RateLimiter, realPace, type Pace } from '../../src/provision/rate-limit.ts';
 import { CLOUD_RETRY, LOOK_RETRY, withRetry, type RetryPolicy } from '../../src/provision/retry.ts';
 import { limitsOf } from './estimate.ts';
@@ -32,10 +32,22 @@ export const Droplet = v.object({
   image: v.object({ slug: v.optional(v.nullable(v.string()), null), name: v.optional(v.nullable(v.string()), null) }),
 });
 export type Droplet = v.InferOutput<typeof Droplet>;
-const Key = v.object({ id: v.number(), fingerprint: v.string(), public_key: v.string() });
+const Key = v.object({ id: v.number(), name: v.string(), fingerprint: v.string(), public_key: v.string() });
 const Size = v.object({ slug: v.string(), memory: v.number(), vcpus: v.number(), price_hourly: v.number(), regions: v.array(v.string()), available: v.boolean() });
 const Vpc = v.object({ id: v.string(), name: v.string(), region: v.string(), ip_range: v.string() });
-const Firewall = v.object({ id: v.string(), name: v.string() });
+const Sources = v.object({ addresses: v.optional(v.nullable(v.array(v.string())), []), tags: v.optional(v.nullable(v.array(v.string())), []) });
+const Firewall = v.object({
+  id: v.string(),
+  name: v.string(),
+  tags: v.optional(v.nullable(v.array(v.string())), []),
+  inbound_rules: v.optional(v.nullable(v.array(v.object({ protocol: v.string(), ports: v.string(), sources: Sources }))), []),
+});
+export type Firewall = v.InferOutput<typeof Firewall>;
+export interface InboundRule {
+  readonly protocol: string;
+  readonly ports: string;
+  readonly sources: { readonly addresses?: readonly string[]; readonly tags?: readonly string[] };
+}
 const Account = v.object({ account: v.object({ droplet_limit: v.number(), status: v.string() }) });
 
 /** What a request helper of do-wrapper looks like from here; its types say less than it does. */
@@ -209,10 +221,35 @@ export class DigitalOceanApi {
   async deleteFirewall(id: string, signal: AbortSignal): Promise<void> {
     await this.#safe('DELETE', `firewalls/${encodeURIComponent(id)}`, {}, undefined, signal);
   }
+  async addFirewallRules(id: string, rules: readonly InboundRule[], signal: AbortSignal): Promise<void> {
+    await this.#safe('POST', `firewalls/${encodeURIComponent(id)}/rules`, {}, { inbound_rules: rules }, signal);
+  }
+  async addFirewallTag(id: string, tag: string, signal: AbortSignal): Promise<void> {
+    await this.#safe('POST', `firewalls/${encodeURIComponent(id)}/tags`, {}, { tags: [tag] }, signal);
+  }
+  async deleteKey(id: string, signal: AbortSignal): Promise<void> {
+    await this.#safe('DELETE', `account/keys/${encodeURIComponent(id)}`, {}, undefined, signal);
+  }
+  /** How many things carry the tag; null where there is no such tag. */
+  async tagged(name: string, signal: AbortSignal): Promise<number | null> {
+    try {
+      return check(v.object({ tag: v.object({ resources: v.object({ count: v.number() }) }) }), await this.#safe('GET', `tags/${name}`, {}, undefined, signal), 'tags').tag.resources.count;
+    } catch (error) {
+      if (isNotFound(error)) return null;
+      throw error;
+    }
+  }
+  async deleteTag(name: string, signal: AbortSignal): Promise<void> {
+    await this.#safe('DELETE', `tags/${name}`, {}, undefined, signal);
+  }
   /** A tag must exist before a firewall can name it; one that exists already is left as it is. */
   async createTag(name: string, signal: AbortSignal): Promise<void> {
     await this.#safe('POST', 'tags', {}, { name }, signal);
   }
+}
+
+export function isNotFound(error: unknown): boolean {
+  return isBeltError(error, 'driver') && error.message.endsWith('(not found)');
 }
 
 function check<S extends v.GenericSchema>(schema: S, reply: unknown, path: string): v.InferOutput<S> {

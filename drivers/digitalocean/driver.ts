@@ -6,9 +6,9 @@ import { realPace, type Pace } from '../../src/provision/rate-limit.ts';
 import { CLOUD_RETRY, nextWaitMs } from '../../src/provision/retry.ts';
 import { DigitalOceanApi, UnknownEffect, type ApiPorts, type Droplet } from './api.ts';
 import { BATCH } from './estimate.ts';
-import { ensureFirewall, ensureVpcs, removeNetwork } from './network.ts';
+import { ensureFirewall, ensureKeys, ensureVpcs, removeNetwork } from './network.ts';
 import type { DigitalOceanOptions } from './options.ts';
-import { clusterTag, EVERY, orderTag, readTags, writeTags } from './tags.ts';
+import { clusterTag, EVERY, isOrderTag, orderTag, readTags, writeTags } from './tags.ts';
 
 /** After a lost answer: how often, and how far apart, the droplets are looked for. Tags can lag behind the droplet. */
 const LOOKUPS = 3;
@@ -76,7 +76,7 @@ class DigitalOceanDriver implements Driver {
     const regions = [...new Set(missing.map((machine) => machine.region))];
     await ensureFirewall(api, order.clusterId, this.#options, signal);
     const vpcs = await ensureVpcs(api, order.clusterId, regions, signal);
-    const keys = await this.#ensureKeys(api, order.sshPublicKeys, signal);
+    const keys = await ensureKeys(api, order.clusterId, order.sshPublicKeys, this.#options, signal);
     const batches = regions.flatMap((region) => {
       const place: Place = { vpc: vpcs.get(region), keys, exhausted: undefined };
       return chunks(missing.filter((machine) => machine.region === region)).map((machines) => ({ machines, place }));
@@ -148,21 +148,6 @@ class DigitalOceanDriver implements Driver {
       if (byName !== undefined) found.set(name, byName);
     }
     return [...found.values()];
-  }
-
-  /** Ids of the keys in the account, added where they are missing. The list is read once: that call has a small limit of its own. */
-  async #ensureKeys(api: DigitalOceanApi, publicKeys: readonly string[], signal: AbortSignal): Promise<number[]> {
-    const known = await api.keys(signal);
-    const body = (key: string): string => key.trim().split(/\s+/)[1] ?? '';
-    const ids = known.filter((key) => key.fingerprint === this.#options.ssh_key_fingerprint).map((key) => key.id);
-    if (this.#options.ssh_key_fingerprint !== undefined && ids.length === 0) {
-      throw new BeltError('config', `no SSH key of the account has the fingerprint ${this.#options.ssh_key_fingerprint}`, { next: 'compare ssh_key_fingerprint with the keys on the account page' });
-    }
-    for (const publicKey of publicKeys) {
-      const there = known.find((key) => body(key.public_key) === body(publicKey));
-      ids.push(there?.id ?? (await api.addKey(`belt-${body(publicKey).slice(-12).replace(/[^A-Za-z0-9]/g, '')}`, publicKey.trim(), signal)));
-    }
-    return [...new Set(ids)];
   }
 
   async list(cluster: ClusterTag, signal: AbortSignal): Promise<Machine[]> {
@@ -286,12 +271,17 @@ class DigitalOceanDriver implements Driver {
     return ids.map((id) => outcomes.get(id) as Outcome);
   }
 
-  /** A cluster whose last droplet went leaves no firewall and no VPC behind. */
+  /** A cluster whose last droplet went leaves no firewall, network, key or tag behind. What cannot be removed is no fault of the droplets that went; `belt doctor` finds it. */
   async #removeNetworks(api: DigitalOceanApi, before: ReadonlyMap<string, Droplet>, gone: readonly string[], signal: AbortSignal): Promise<void> {
-    const clusters = new Set(gone.map((id) => readTags((before.get(id) as Droplet).tags)['belt.cluster-id']));
-    for (const clusterId of clusters) {
+    const tags = gone.map((id) => (before.get(id) as Droplet).tags);
+    for (const clusterId of new Set(tags.map((those) => readTags(those)['belt.cluster-id']))) {
       if (clusterId === undefined) continue;
-      if ((await api.dropletsByTag(clusterTag(clusterId), signal)).length === 0) await removeNetwork(api, clusterId, signal);
+      const orders = new Set(tags.filter((those) => those.includes(clusterTag(clusterId))).flatMap((those) => those.filter(isOrderTag)));
+      try {
+        if ((await api.dropletsByTag(clusterTag(clusterId), signal)).length === 0) await removeNetwork(api, clusterId, [...orders], signal);
+      } catch (error) {
+        if (!(error instanceof BeltError) || error.code === 'interrupted') throw error;
+      }
     }
   }
 

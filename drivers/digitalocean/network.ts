@@ -1,7 +1,7 @@
 /** What a cluster's droplets stand in: a VPC in each region and one firewall, found by name or made once. */
 import { createHash } from 'node:crypto';
 import { BeltError, isBeltError } from '../../src/errors.ts';
-import type { DigitalOceanApi } from './api.ts';
+import { type DigitalOceanApi, type Firewall, type InboundRule, isNotFound } from './api.ts';
 import type { DigitalOceanOptions } from './options.ts';
 import { clusterTag } from './tags.ts';
 
@@ -9,6 +9,8 @@ import { clusterTag } from './tags.ts';
 const VPC_BITS = 16;
 
 export const vpcName = (clusterId: string, region: string): string => `belt-${clusterId.slice(0, 12)}-${region}`;
+/** Keys that belt brought to the account for the cluster. */
+export const keyPrefix = (clusterId: string): string => `belt-${clusterId.slice(0, 12)}-`;
 export const firewallName = (clusterId: string): string => `belt-${clusterId.slice(0, 12)}`;
 
 /** The id of the cluster's VPC in each region. Two runs that race make one: the loser finds the name taken and reads again. */
@@ -44,28 +46,54 @@ export function freeRange(name: string, taken: readonly string[]): string {
   throw new BeltError('driver_quota', 'no private network of 10.0.0.0/8 is free in the account', { next: 'remove VPCs that are no longer used' });
 }
 
-/** Makes the cluster's firewall where it is missing. It is attached by tag, since a firewall takes ten droplets by id at most. */
+/** Makes the cluster's firewall where it is missing, and completes one that is not as the configuration says. It is attached by tag, since a firewall takes ten droplets by id at most. */
 export async function ensureFirewall(api: DigitalOceanApi, clusterId: string, options: DigitalOceanOptions, signal: AbortSignal): Promise<void> {
   if (!options.firewall) return;
-  const name = firewallName(clusterId);
-  if ((await api.firewalls(signal)).some((firewall) => firewall.name === name)) return;
+  const find = async (): Promise<Firewall | undefined> => (await api.firewalls(signal)).find((firewall) => firewall.name === firewallName(clusterId));
+  const there = await find();
+  if (there !== undefined) return completeFirewall(api, clusterId, there, options, signal);
   const tag = clusterTag(clusterId);
   await api.createTag(tag, signal);
   try {
-    await api.createFirewall({ name, tags: [tag], inbound_rules: inboundRules(tag, options.allow_from ?? []), outbound_rules: outboundRules() }, signal);
+    await api.createFirewall({ name: firewallName(clusterId), tags: [tag], inbound_rules: inboundRules(tag, options.allow_from ?? []), outbound_rules: outboundRules() }, signal);
   } catch (error) {
-    const there = isBeltError(error) && (await api.firewalls(signal)).some((firewall) => firewall.name === name);
-    if (!there) throw error;
+    if (!isBeltError(error) || (await find()) === undefined) throw error;
   }
 }
 
+/** What the firewall lacks: `allow_from` names new addresses, or somebody took a rule or the tag away. */
+export function lacking(firewall: Firewall, clusterId: string, options: DigitalOceanOptions): { rules: InboundRule[]; tag: boolean } {
+  const tag = clusterTag(clusterId);
+  const have = new Set((firewall.inbound_rules ?? []).flatMap(sourcesOf).map(([text]) => text));
+  const rules = inboundRules(tag, options.allow_from ?? []).flatMap(sourcesOf).filter(([text]) => !have.has(text)).map(([, rule]) => rule);
+  return { rules, tag: !(firewall.tags ?? []).includes(tag) };
+}
+
+async function completeFirewall(api: DigitalOceanApi, clusterId: string, firewall: Firewall, options: DigitalOceanOptions, signal: AbortSignal): Promise<void> {
+  const { rules, tag } = lacking(firewall, clusterId, options);
+  if (rules.length > 0) await api.addFirewallRules(firewall.id, rules, signal);
+  if (!tag) return;
+  await api.createTag(clusterTag(clusterId), signal);
+  await api.addFirewallTag(firewall.id, clusterTag(clusterId), signal);
+}
+
+/** A rule for each of its sources, with a text that is the same for the same rule. */
+function sourcesOf({ protocol, ports, sources }: { protocol: string; ports: string; sources: { addresses?: readonly string[] | null; tags?: readonly string[] | null } }): [string, InboundRule][] {
+  const port = ports === 'all' ? '0' : ports;
+  const text = (source: string): string => `${protocol} ${port} ${source.replace(/\/32$/, '')}`;
+  return [
+    ...(sources.addresses ?? []).map((address): [string, InboundRule] => [text(address), { protocol, ports: port, sources: { addresses: [address] } }]),
+    ...(sources.tags ?? []).map((tag): [string, InboundRule] => [text(tag), { protocol, ports: port, sources: { tags: [tag] } }]),
+  ];
+}
+
 /** Ports of the design's section 8: operators reach 22, 2376 and 2378, members everything of the swarm, the world nothing it was not given. */
-export function inboundRules(tag: string, allowFrom: readonly string[]): object[] {
+export function inboundRules(tag: string, allowFrom: readonly string[]): InboundRule[] {
   const members = { tags: [tag] };
   const anywhere = allowFrom.includes('anywhere');
   const operators = { addresses: anywhere ? ['0.0.0.0/0', '::/0'] : allowFrom };
   const named = { addresses: allowFrom.filter((from) => from !== 'anywhere') };
-  const rule = (protocol: string, ports: string, sources: object): object => ({ protocol, ports, sources });
+  const rule = (protocol: string, ports: string, sources: InboundRule['sources']): InboundRule => ({ protocol, ports, sources });
   return [
     rule('tcp', '22', operators),
     ...(named.addresses.length > 0 ? [rule('tcp', '2376', named)] : []),
@@ -84,13 +112,38 @@ function outboundRules(): object[] {
   return [{ protocol: 'tcp', ports: '0', destinations }, { protocol: 'udp', ports: '0', destinations }, { protocol: 'icmp', ports: '0', destinations }];
 }
 
-/** Removes what {@link ensureVpcs} and {@link ensureFirewall} made, once the last droplet is gone. A VPC still in use is left for the next try. */
-export async function removeNetwork(api: DigitalOceanApi, clusterId: string, signal: AbortSignal): Promise<void> {
-  for (const firewall of await api.firewalls(signal)) if (firewall.name === firewallName(clusterId)) await api.deleteFirewall(firewall.id, signal);
-  for (const vpc of await api.vpcs(signal)) {
-    if (vpc.name !== vpcName(clusterId, vpc.region)) continue;
-    await api.deleteVpc(vpc.id, signal).catch((error: unknown) => {
-      if (!isBeltError(error, 'driver')) throw error;
-    });
+/** Ids of the keys in the account, added where they are missing. The list is read once: that call has a small limit of its own. */
+export async function ensureKeys(api: DigitalOceanApi, clusterId: string, publicKeys: readonly string[], options: DigitalOceanOptions, signal: AbortSignal): Promise<number[]> {
+  const known = await api.keys(signal);
+  const body = (key: string): string => key.trim().split(/\s+/)[1] ?? '';
+  const ids = known.filter((key) => key.fingerprint === options.ssh_key_fingerprint).map((key) => key.id);
+  if (options.ssh_key_fingerprint !== undefined && ids.length === 0) {
+    throw new BeltError('config', `no SSH key of the account has the fingerprint ${options.ssh_key_fingerprint}`, { next: 'compare ssh_key_fingerprint with the keys on the account page' });
   }
+  for (const publicKey of publicKeys) {
+    const there = known.find((key) => body(key.public_key) === body(publicKey));
+    ids.push(there?.id ?? (await api.addKey(`${keyPrefix(clusterId)}${body(publicKey).slice(-12).replace(/[^A-Za-z0-9]/g, '')}`, publicKey.trim(), signal)));
+  }
+  return [...new Set(ids)];
+}
+
+/**
+ * Removes what creates have made, once the last droplet is gone: firewall, networks, keys, and the tags `orders` and the cluster's own, where
+ * nothing else carries them. Throws the first failure after all else is done, such as a network that something else stands in.
+ */
+export async function removeNetwork(api: DigitalOceanApi, clusterId: string, orders: readonly string[], signal: AbortSignal): Promise<void> {
+  const failures: unknown[] = [];
+  const attempt = async (act: () => Promise<void>): Promise<void> => {
+    try {
+      await act();
+    } catch (error) {
+      if (isBeltError(error, 'interrupted')) throw error;
+      if (!isNotFound(error)) failures.push(error);
+    }
+  };
+  for (const { name, id } of await api.firewalls(signal)) if (name === firewallName(clusterId)) await attempt(() => api.deleteFirewall(id, signal));
+  for (const { name, region, id } of await api.vpcs(signal)) if (name === vpcName(clusterId, region)) await attempt(() => api.deleteVpc(id, signal));
+  for (const { name, id } of await api.keys(signal)) if (name.startsWith(keyPrefix(clusterId))) await attempt(() => api.deleteKey(String(id), signal));
+  for (const tag of [...orders, clusterTag(clusterId)]) await attempt(async () => ((await api.tagged(tag, signal)) === 0 ? api.deleteTag(tag, signal) : undefined));
+  if (failures.length > 0) throw failures[0];
 }

@@ -7,6 +7,7 @@ import type { ClusterTag } from '../../src/provision/driver.ts';
 export const EVERY = 'belt';
 export const clusterTag = (clusterId: string): string => `belt-c:${clusterId}`;
 export const orderTag = (orderId: string): string => `belt-req:${orderId}`;
+export const isOrderTag = (tag: string): boolean => tag.startsWith('belt-req:');
 
 const word = (text: string): string => Buffer.from(text, 'utf8').toString('base64url');
 const plain = (text: string): string => Buffer.from(text, 'base64url').toString('utf8');

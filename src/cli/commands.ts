@@ -35,7 +35,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
       { path: 'exec', synopsis: 'RANGE… -- COMMAND', summary: 'a command on many machines, output by machine', rest: 'after-dashes', load: () => import('./commands/exec.ts') },
       { path: 'cp', synopsis: 'SOURCE TARGET', summary: 'copy a file to machines or from one (NAME:PATH)', load: () => import('./commands/cp.ts') },
       { path: 'sizes', synopsis: '[SIZE]', summary: 'what sizes mean on the driver, with prices', load: () => import('./commands/sizes.ts') },
-      { path: 'doctor', synopsis: '', summary: 'find machines nobody knows and records nothing matches', load: () => import('./commands/doctor.ts') },
+      { path: 'doctor', synopsis: '[NAME…]', summary: 'find machines nobody knows, records nothing matches, half-built parts', load: () => import('./commands/doctor.ts') },
     ],
   },
   {

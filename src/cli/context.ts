@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
-import { DRIVERS, driverBlocks } from '../../drivers/registry.ts';
+import { DRIVERS, driverBlocks, type Registered } from '../../drivers/registry.ts';
 import { BeltError } from '../errors.ts';
 import type { ConfigFile } from '../inventory/config-file.ts';
 import { clusterExists, type ClusterFiles, clusterFiles, type OpenCluster, openCluster, viewCluster } from '../inventory/cluster.ts';
@@ -143,6 +143,12 @@ export class Context {
     const registered = DRIVERS[name];
     if (registered === undefined) throw unknownDriver(name);
     return registered.create((await this.driverOptions(name, settings)) as never);
+  }
+
+  /** What stands beside the driver of this name, such as its `parts`; null where it has nothing of the kind. Throws `config`. */
+  async beside<K extends 'parts'>(name: string, kind: K): Promise<Awaited<ReturnType<NonNullable<Registered[K]>>> | null> {
+    const make = this.ports.drivers?.[name] === undefined ? DRIVERS[name]?.[kind] : undefined;
+    return make === undefined ? null : ((await make((await this.driverOptions(name, await this.settings())) as never)) as Awaited<ReturnType<NonNullable<Registered[K]>>>);
   }
 
   /** The options of a driver as they are in force, defaults filled in. */

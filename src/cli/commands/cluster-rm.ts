@@ -1,16 +1,17 @@
 /** `belt cluster rm NAME`: destroys the machines of a cluster, then forgets it, keys and CA included. */
 import { rmSync } from 'node:fs';
 
-import { BeltError } from '../../errors.ts';
+import { BeltError, isBeltError } from '../../errors.ts';
 import { clusterFiles, openCluster, viewCluster } from '../../inventory/cluster.ts';
 import { clusterFolder, DEFAULT_CLUSTER, listClusters, readCurrent, writeCurrent } from '../../inventory/home.ts';
 import { destroyMachines } from '../../provision/bulk.ts';
 import type { Machine } from '../../provision/driver.ts';
-import { type Fleet, isDown, nameOfDown } from '../../provision/fleet.ts';
+import { driversInPlay, type Fleet, isDown, nameOfDown } from '../../provision/fleet.ts';
 import { compressNames } from '../../range/compress.ts';
 import { outcomeError } from '../../ui/error-text.ts';
 import { defineCommand } from '../command.ts';
-import { Context } from '../context.ts';
+import { type ClusterView, Context } from '../context.ts';
+import { removeUnusedParts } from '../findings.ts';
 import { currentFleet } from '../ranges.ts';
 
 export const command = defineCommand({
@@ -31,6 +32,7 @@ export const command = defineCommand({
       throw new BeltError('refused', `${fleet.down.map(nameOfDown).join(', ')} does not answer: its machines would be left without anybody who knows them`, { next: 'try again later, or --force' });
     }
     const machines = reachable(fleet);
+    const drivers = new Set([...driversInPlay(cluster.state), ...machines.map(({ driver }) => driver), (await ctx.settings()).driver]);
     // No quorum to guard: nobody is left who could lean on it, and the question says that all of it goes.
     await ctx.ui.confirm(`Remove cluster ${args.name} with ${machines.length === 1 ? 'its one machine' : `its ${machines.length} machines`}, its CA and keys?`);
     const { store, close } = openCluster(ctx.home, args.name, ctx.command, ctx.ports.now());
@@ -39,8 +41,9 @@ export const command = defineCommand({
       const since = reachable(await currentFleet(ctx, { ...cluster, state: store.state })).filter(({ id }) => !machines.some((one) => one.id === id));
       if (since.length > 0) throw new BeltError('refused', `${compressNames(since.map(({ name }) => name))} came to cluster ${args.name} just now; nothing was removed`, { next: 'the same command again asks about all of them' });
       const outcomes = await ctx.ui.progress('removing', machines.length, () => destroyMachines(store, machines, (name) => ctx.driver(name), ctx.ports.now, ctx.signal));
-      const error = outcomeError(outcomes, 'removed');
-      if (error !== null) throw error;
+      const error = outcomeError(outcomes, 'removed') ?? (await partsError(ctx, cluster, drivers));
+      if (error !== null && !(args.force && outcomes.every(({ ok }) => ok))) throw error;
+      if (error !== null) ctx.ui.warn(`left behind: ${error.message}`);
       rmSync(clusterFiles(ctx.home, args.name).folder, { recursive: true, force: true });
     } finally {
       close();
@@ -51,6 +54,16 @@ export const command = defineCommand({
     ctx.ui.report({ cluster: args.name, removed: machines.map((machine) => machine.name) }, (ui) => ui.line(`${args.name}: removed`));
   },
 });
+
+/** Removes networks, keys and what else is left; what cannot go, null when nothing. Once the cluster is forgotten nobody would find it. */
+async function partsError(ctx: Context, cluster: ClusterView, drivers: Iterable<string>): Promise<BeltError | null> {
+  try {
+    return outcomeError(await removeUnusedParts(ctx, cluster, [...drivers]), 'removed');
+  } catch (error) {
+    if (!isBeltError(error) || error.code === 'interrupted') throw error;
+    return error;
+  }
+}
 
 /** All machines of the clouds that answer, doubles among them. */
 function reachable({ machines, doubles, down }: Fleet): Machine[] {

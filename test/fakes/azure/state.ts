@@ -71,6 +71,8 @@ function buckets(clock: FakeClock, scale: number): Record<string, Bucket> {
   };
 }
 
+const DISK = 'Microsoft.Compute/disks';
+
 /** One subscription; keys are lower-case resource ids, as ARM compares them without case. */
 export class Subscription {
   readonly id: string;
@@ -120,11 +122,24 @@ export class Subscription {
     const isMachine = type === 'Microsoft.Compute/virtualMachines';
     const resource: Resource = { id, type, name, group, body, createdMs: now, doneMs: now + (isMachine ? this.options.bootMs : this.options.bootMs / 5), failure: null, power: 'running' };
     this.resources.set(id.toLowerCase(), resource);
+    if (isMachine) this.#attachDisk(resource);
     return { resource, created: true };
+  }
+
+  /** A machine's own disk, as the platform makes it. */
+  #attachDisk(vm: Resource): void {
+    const properties = vm.body['properties'] as { storageProfile?: { osDisk?: Body } };
+    const { resource: disk } = this.put(vm.group, DISK, `${vm.name}_OsDisk`, { location: vm.body['location'], managedBy: vm.id, properties: { diskSizeGB: 30 } });
+    properties.storageProfile = { ...properties.storageProfile, osDisk: { ...properties.storageProfile?.osDisk, managedDisk: { id: disk.id } } };
   }
 
   remove(resource: Resource): void {
     this.resources.delete(resource.id.toLowerCase());
+    if (resource.type !== 'Microsoft.Compute/virtualMachines') return;
+    const { osDisk } = (resource.body['properties'] as { storageProfile: { osDisk: { deleteOption?: string; managedDisk: { id: string } } } }).storageProfile;
+    const disk = this.resources.get(osDisk.managedDisk.id.toLowerCase());
+    if (disk !== undefined && osDisk.deleteOption === 'Delete') this.remove(disk);
+    else if (disk !== undefined) delete disk.body['managedBy'];
   }
 
   list(group: string | null, type: string): Resource[] {

@@ -140,6 +140,9 @@ class DigitalOceanService implements FakeService {
         return page('ssh_keys', [...a.keys.values()]);
       case 'sshKeys_create':
         return this.#addKey(body);
+      case 'sshKeys_delete':
+        if (!a.keys.delete(Number(request.path.split('/')[4]))) throw new Refusal(404, 'not_found', 'The resource you were accessing could not be found.');
+        return [204, undefined];
       case 'regions_list':
         return page('regions', REGIONS.map(renderRegion));
       case 'sizes_list':
@@ -189,6 +192,25 @@ class DigitalOceanService implements FakeService {
         const firewall = { ...body, id: randomUUID(), status: 'waiting', created_at: new Date(a.now()).toISOString(), pending_changes: [], droplet_ids: body['droplet_ids'] ?? [], tags: body['tags'] ?? [] };
         a.firewalls.set(firewall.id, firewall);
         return [202, { firewall }];
+      }
+      case 'firewalls_add_rules': {
+        const firewall = this.#firewall(request.path);
+        firewall['inbound_rules'] = [...(firewall['inbound_rules'] as unknown[]), ...((body['inbound_rules'] as unknown[] | undefined) ?? [])];
+        return [204, undefined];
+      }
+      case 'firewalls_add_tags': {
+        const firewall = this.#firewall(request.path);
+        for (const tag of body['tags'] as string[]) if (!a.tags.has(tag)) throw new Refusal(422, 'unprocessable_entity', `tag ${tag} does not exist`);
+        firewall['tags'] = [...(firewall['tags'] as string[]), ...(body['tags'] as string[])];
+        return [204, undefined];
+      }
+      case 'tags_get':
+      case 'tags_delete': {
+        const name = decodeURIComponent(request.path.split('/')[3] as string);
+        if (!a.tags.has(name)) throw new Refusal(404, 'not_found', 'The resource you were accessing could not be found.');
+        if (id === 'tags_delete') return [(a.tags.delete(name), 204), undefined];
+        const count = [...a.droplets.values()].filter((d) => d.tags.includes(name)).length;
+        return [200, { tag: { name, resources: { count, droplets: { count } } } }];
       }
       case 'firewalls_delete':
         if (!a.firewalls.delete(request.path.split('/')[3] as string)) throw new Refusal(404, 'not_found', 'The resource you were accessing could not be found.');
@@ -291,6 +313,12 @@ class DigitalOceanService implements FakeService {
       throw new Refusal(422, 'unprocessable_entity', 'SSH Key is already in use on your account');
     }
     return [201, { ssh_key: this.account.addKey(String(body['name']), text) }];
+  }
+
+  #firewall(path: string): Record<string, unknown> {
+    const firewall = this.account.firewalls.get(path.split('/')[3] as string);
+    if (firewall === undefined) throw new Refusal(404, 'not_found', 'The resource you were accessing could not be found.');
+    return firewall;
   }
 
   #droplet(path: string): Droplet {
