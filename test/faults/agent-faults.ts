@@ -180,17 +180,38 @@ async function leaderOf(client: AgentClient, managers: readonly LocalNode[]): Pr
   return answers.filter((answer) => answer?.raft?.state === 'leader').toSorted((a, b) => b!.raft!.term - a!.raft!.term)[0]?.node ?? null;
 }
 
-/** Index and hash that all managers agree on. Rejects where they do not within 30 s. */
-export async function commonState(client: AgentClient, managers: readonly LocalNode[]): Promise<string> {
-  let seen: string[] = [];
-  try {
-    return await until(async () => {
-      seen = await Promise.all(managers.map(({ endpoint }) => client.call(endpoint, 'node.health', { state: true }).then(({ state }) => `${state?.index} ${state?.hash}`, (error: unknown) => (error as Error).message)));
-      return new Set(seen).size === 1 && seen[0];
-    }, 'all managers hold the same state', 30_000);
-  } catch (error) {
-    throw new Error(`the managers hold different states: ${seen.join(', ')} (${(error as Error).message})`, { cause: error });
+/** One manager's state as it was read: `index` and `hash`, or why it could not be read. */
+export type StateRead = { readonly name: string } & ({ readonly index: number; readonly hash: string } | { readonly unread: string });
+
+/** What the reads say together. Only two hashes of one index are a difference: a manager may be behind, and one that was not read says nothing. Pure. */
+export function judgeStates(reads: readonly StateRead[]): { readonly verdict: 'same' | 'different' | 'behind' | 'unread'; readonly says: string } {
+  const says = reads.map((read) => `${read.name}: ${'hash' in read ? `${read.index} ${read.hash}` : read.unread}`).join(', ');
+  const read = reads.filter((one) => 'hash' in one);
+  const hashes = Map.groupBy(read, ({ index }) => index);
+  if ([...hashes.values()].some((same) => new Set(same.map(({ hash }) => hash)).size > 1)) return { verdict: 'different', says: `the managers hold different states: ${says}` };
+  if (read.length < reads.length) return { verdict: 'unread', says: `the managers' states could not all be read: ${says}` };
+  return hashes.size === 1 ? { verdict: 'same', says: `${read[0]!.index} ${read[0]!.hash}` } : { verdict: 'behind', says: `the managers have not all caught up: ${says}` };
+}
+
+/** How long managers may take to catch up and to answer all, ms: on a loaded machine a call is refused now and then. */
+const COMPARE_MS = 60_000;
+
+/** Index and hash that all managers agree on. Rejects at once where two differ, and after `withinMs` where some are behind or could not be read. */
+export async function commonState(client: Pick<AgentClient, 'call'>, managers: readonly Pick<LocalNode, 'name' | 'endpoint'>[], withinMs = COMPARE_MS): Promise<string> {
+  const end = performance.now() + withinMs;
+  for (;;) {
+    const { verdict, says } = judgeStates(await Promise.all(managers.map((manager) => readState(client, manager))));
+    if (verdict === 'same') return says;
+    if (verdict === 'different' || performance.now() > end) throw new Error(says);
+    await sleep(25);
   }
+}
+
+function readState(client: Pick<AgentClient, 'call'>, { name, endpoint }: Pick<LocalNode, 'name' | 'endpoint'>): Promise<StateRead> {
+  return client.call(endpoint, 'node.health', { state: true }).then(
+    ({ state }) => (state == null ? { name, unread: 'it manages nothing now' } : { name, ...state }),
+    (error: unknown) => ({ name, unread: asBeltError(error).message }),
+  );
 }
 
 /** Labels of the load as the leader reads them, by `node/key`. */
