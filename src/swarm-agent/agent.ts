@@ -14,12 +14,13 @@ import { checked } from './api/wire.ts';
 import type { Assignment, EngineReport } from './engine/assign.ts';
 import { EngineAttachment } from './engine/attachment.ts';
 import type { Engine } from './engine/engine.ts';
+import { beginAnew, leftBehind } from './epoch.ts';
 import type { ReformGroup, StartGroup } from './group-port.ts';
-import { writeEpoch } from './group.ts';
 import type { AgentFiles } from './identity/files.ts';
 import { fetchRoots } from './identity/endorsement.ts';
 import { Identity } from './identity/identity.ts';
 import { Renewer } from './identity/renewer.ts';
+import { callBack, comeBack } from './left-behind.ts';
 import { Manager } from './manager.ts';
 import { pause, type Clock, type Log, type Random } from './ports.ts';
 import { Peers } from './session/peers.ts';
@@ -46,8 +47,8 @@ export interface AgentPorts {
   readonly lifetimeMs: number;
 }
 
-/** Milliseconds. `enterMs`: between a new manager's requests to be taken in; `lostMs`: how long a manager is without a leader before it asks others whether it still is one. */
-const PACE = { enterMs: 75, lostMs: 1500, drainMs: 5000 } as const;
+/** Milliseconds. `enterMs`: between a new manager's requests to be taken in; `lostMs`: how long a manager is without a leader before it asks others whether it still is one; `comeBackMs`: between tries of one that was left behind; `callBackMs`: between calls to such. */
+const PACE = { enterMs: 75, lostMs: 1500, drainMs: 5000, comeBackMs: 300, callBackMs: 2000 } as const;
 
 /** The role being played. */
 type Playing = { readonly role: 'machine' } | { readonly role: 'worker'; readonly session: WorkerSession } | { readonly role: 'manager'; readonly manager: Manager };
@@ -174,12 +175,14 @@ export class Agent {
         join: (socket) => this.#door.admitJoiner(socket),
         refused: (address, error) => this.ports.log(`refused ${address}: ${error.message}`),
         explain: refuse,
+        turnAway: (socket, { message }) => (this.manager === null ? void socket.destroy() : this.manager.group.turnAway(socket, message)),
       },
     });
     await this.attachment.open();
     this.renewer.start();
     await this.takeRole();
     void this.#watchRole();
+    void this.#callOthersBack();
   }
 
   async #endRole(): Promise<void> {
@@ -264,15 +267,16 @@ export class Agent {
     const { clock, log, random } = this.ports;
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      await pause(clock, PACE.enterMs * (0.75 + random() / 2), signal);
+      await pause(clock, (this.manager?.group.newerEpoch == null ? PACE.enterMs : PACE.comeBackMs) * (0.75 + random() / 2), signal);
       const { manager } = this;
       if (manager === null || signal.aborted) continue;
       try {
-        if (!this.#isVoter(manager)) await this.#enter(manager);
+        if (manager.group.newerEpoch !== null) await comeBack(this, manager);
+        else if (!this.#isVoter(manager)) await this.#enter(manager);
         else await this.#stillManager(manager);
       } catch (error) {
         const failure = asBeltError(error);
-        if (!failure.retryable && failure.code !== 'timeout') {
+        if (manager.group.newerEpoch !== null || (!failure.retryable && failure.code !== 'timeout')) {
           if (this.#trouble !== failure.message) log(`entering: ${failure.message}`);
           this.#trouble = failure.message;
         }
@@ -280,24 +284,36 @@ export class Agent {
     }
   }
 
+  async #callOthersBack(): Promise<void> {
+    const { clock } = this.ports;
+    while (!this.#stop.signal.aborted) {
+      await pause(clock, PACE.callBackMs, this.#stop.signal);
+      if (this.manager !== null && !this.#stop.signal.aborted) await callBack(this.peers, this.manager);
+    }
+  }
+
   async #enter(manager: Manager): Promise<void> {
     try {
-      const { epoch } = await this.peers.any(this.managers(), 'member.enter', { address: this.identity.config.address }, { timeoutMs: 3000 });
-      if (epoch === manager.group.epoch) return;
-      if (manager.group.status().lastIndex === 0) await this.enterAnew(epoch);
-      else throw new BeltError('failed', 'the managers went on without this one after a rebuild', { next: 'belt swarm rebuild again, or leave and join' });
+      const { group } = manager;
+      const { epoch } = await this.peers.any(this.managers(), 'member.enter', { address: this.identity.config.address, epoch: group.epoch }, { timeoutMs: 3000 });
+      if (epoch > group.epoch && group.status().lastIndex === 0) await this.enterAnew(epoch);
+      else group.outlived(epoch);
     } catch (error) {
       if (!isBeltError(error, 'forbidden')) throw error;
       await this.#checkWanted(manager);
     }
   }
 
-  /** Forgets all Raft state and starts as an empty member of that epoch. */
+  /** Sets all Raft state aside and starts as an empty member of that epoch, unless it is one already: such a member must not forget what it has promised. */
   async enterAnew(epoch: number): Promise<void> {
     await this.exclusively(async () => {
+      const group = this.manager?.group;
+      if (group !== undefined && group.epoch >= epoch) return;
+      const { raft, raftAside } = this.ports.files.paths;
+      const keep = group !== undefined && group.status().lastIndex > 0;
       await this.#endRole();
-      this.ports.files.remove(this.ports.files.paths.raft);
-      writeEpoch(this.ports.files.paths.raft, epoch);
+      beginAnew(raft, raftAside, { epoch, keep });
+      if (keep) this.ports.log(`raft: the state of epoch ${group.epoch} is kept in ${raftAside}`);
       await this.playRole();
     });
   }
@@ -316,12 +332,14 @@ export class Agent {
    */
   async #checkWanted(manager: Manager): Promise<void> {
     const wanted = await this.peers.any(this.managers(), 'member.membership', {}, { timeoutMs: 2000 });
-    if (wanted.epoch > manager.group.epoch) throw new BeltError('failed', 'the managers went on without this one after a rebuild', { next: 'belt swarm rebuild again, or leave and join' });
+    manager.group.outlived(wanted.epoch);
+    if (manager.group.newerEpoch !== null) return;
     if (wanted.role === 'worker' && !wanted.managers.some(({ id }) => id === manager.group.id)) await this.renewer.renew({ byOthers: true });
   }
 
   /** News of the cluster. */
   learn(membership: Membership): void {
+    this.manager?.group.outlived(membership.epoch);
     this.identity.learn(membership);
     this.renewer.look();
   }
@@ -329,7 +347,7 @@ export class Agent {
   /** A manager that can sign needs nobody else. Not when it shall be one no more: then another signs, which has seen it leave. */
   #signOwn(csr: string): { certificate: string; membership: Membership } | null {
     const { manager } = this;
-    if (manager === null || manager.membershipOf(manager.group.id)?.role !== 'manager') return null;
+    if (manager === null || manager.group.newerEpoch !== null || manager.membershipOf(manager.group.id)?.role !== 'manager') return null;
     return manager.enrolment.renew(csr, { role: 'manager', name: manager.group.id });
   }
 
@@ -365,6 +383,8 @@ export class Agent {
 
   #manages(): Manager {
     if (this.manager === null) throw new BeltError('no_quorum', `${this.identity.config.machine} is no manager${this.#trouble === null ? '' : ` now: ${this.#trouble}`}`, { machine: this.identity.config.machine, retryable: this.identity.role === 'manager', next: 'ask a manager: belt swarm nodes' });
+    const { epoch, newerEpoch } = this.manager.group;
+    if (newerEpoch !== null) throw leftBehind(epoch, newerEpoch);
     return this.manager;
   }
 }

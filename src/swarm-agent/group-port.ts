@@ -34,6 +34,12 @@ export interface RunningGroup extends Group {
   renewed(): void;
   /** Ends connections that were opened with a certificate of one of these serials. */
   cut(revoked: ReadonlySet<string>): void;
+  /** The newest epoch in which the managers went on without this one, which has stopped; null as long as that is not so. */
+  readonly newerEpoch: number | null;
+  /** A manager of the cluster is of that epoch. Where it is newer than what is known, this member stops at once, for good, and tells the others of its group. */
+  outlived(epoch: number): void;
+  /** Ends a connection of Raft whose certificate is not accepted, and says of which epoch this manager is. */
+  turnAway(socket: TLSSocket, why: string): void;
   /** Hands leadership over where it has it, then stops. */
   stop(): Promise<void>;
 }

@@ -2,11 +2,10 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
-import * as v from 'valibot';
 
 import { BeltError, asBeltError } from '../errors.ts';
+import { finishAnew, leftBehind, readEpochs, writeEpochs } from './epoch.ts';
 import type { GroupOptions, ReformGroup, RunningGroup } from './group-port.ts';
-import { readText, writeText } from './identity/files.ts';
 import { NodeDisk } from './log/node-disk.ts';
 import { RaftLog } from './log/raft-log.ts';
 import { SnapshotStore } from './log/snapshots.ts';
@@ -22,33 +21,27 @@ import { PeerLinks } from './transport/peer-links.ts';
 /** Milliseconds between the connections that are made anew after a renewal: never all at once. */
 const RENEW_STEP_MS = 200;
 
-const EpochFile = v.object({ epoch: v.pipe(v.number(), v.integer(), v.minValue(0)) });
-
-/** The epoch of the group in `folder`; 0 before the first reform. */
-export function readEpoch(folder: string): number {
-  const text = readText(join(folder, 'epoch.json'));
-  if (text === null) return 0;
-  try {
-    return v.parse(EpochFile, JSON.parse(text)).epoch;
-  } catch (error) {
-    throw new BeltError('log_corrupt', `${join(folder, 'epoch.json')} is damaged`, { cause: error, next: 'belt swarm demote this manager and promote it again' });
-  }
-}
-
-/** Written before a member of a reformed group starts for the first time. */
-export function writeEpoch(folder: string, epoch: number): void {
-  writeText(join(folder, 'epoch.json'), JSON.stringify({ epoch }));
-}
-
 /** Starts members. Throws what `Member` throws: `log_corrupt`, `disk`, `state_newer`. */
 export function groupStarter(clock: Clock, random: Random): (options: GroupOptions) => Promise<RunningGroup> {
   return (options) => Promise.resolve(start(options, clock, random));
 }
 
 function start(options: GroupOptions, clock: Clock, random: Random): RunningGroup {
+  finishAnew(options.folder);
   mkdirSync(options.folder, { recursive: true, mode: 0o700 });
-  const epoch = readEpoch(options.folder);
-  const net = network(options, epoch, clock, random);
+  const { epoch, newer } = readEpochs(options.folder);
+  let newerEpoch = newer;
+  const outlived = (seen: number): void => {
+    if (seen <= Math.max(epoch, newerEpoch ?? 0)) return;
+    newerEpoch = seen;
+    stopFor(seen);
+    try {
+      writeEpochs(options.folder, { epoch, newer: seen });
+    } catch (error) {
+      options.log(`raft: ${asBeltError(error).message}`);
+    }
+  };
+  const net = network(options, epoch, clock, random, outlived);
   const disk = new NodeDisk(join(options.folder, 'log'));
   const alone: Membership = { members: [{ id: options.id, voter: true, address: options.address }] };
   const member = new Member({
@@ -62,8 +55,17 @@ function start(options: GroupOptions, clock: Clock, random: Random): RunningGrou
       onFailed: options.onFailure,
     },
   });
+  /** The others of the group are told too: they may not see who went on. */
+  const stopFor = (seen: number): void => {
+    net.outlived(seen);
+    member.abandon(leftBehind(epoch, seen));
+  };
+  if (newer !== null) stopFor(newer);
   return {
-    id: options.id, epoch,
+    id: options.id, epoch, outlived, turnAway: net.turnAway,
+    get newerEpoch() {
+      return newerEpoch;
+    },
     get state() {
       return member.state;
     },
@@ -89,10 +91,12 @@ interface MemberNetwork {
   readonly accept: (socket: TLSSocket, peer: PeerIdentity) => void;
   readonly renewed: () => void;
   readonly cut: (revoked: ReadonlySet<string>) => void;
+  readonly outlived: (epoch: number) => void;
+  readonly turnAway: (socket: TLSSocket, why: string) => void;
 }
 
 /** The links to the other managers: dialed with the certificate in force, never used longer than either certificate lasts. */
-function network(options: GroupOptions, epoch: number, clock: Clock, random: Random): MemberNetwork {
+function network(options: GroupOptions, epoch: number, clock: Clock, random: Random, onEpoch: (epoch: number) => void): MemberNetwork {
   const dialed = new Set<TLSSocket>();
   const said = new Map<string, string>();
   const accepted = new Map<TLSSocket, string>();
@@ -101,10 +105,14 @@ function network(options: GroupOptions, epoch: number, clock: Clock, random: Ran
     const cancel = clock.after(expires - clock.now(), () => socket.destroy());
     socket.once('close', cancel);
   };
+  const groupOf = (of: number): string => `${options.cluster}/${of}`;
   const connect: MemberNetwork['connect'] = (receive) => {
-    const cluster = options.cluster;
     const open = new PeerLinks({
-      self: options.id, group: `${cluster}/${epoch}`, random, onMessages: receive,
+      self: options.id, group: groupOf(epoch), random, onMessages: receive,
+      onOtherGroup: (group) => {
+        const other = Number(group.slice(options.cluster.length + 1));
+        if (Number.isSafeInteger(other) && group === groupOf(other)) onEpoch(other);
+      },
       onLink: ({ id, address }, error) => {
         const line = error === null ? `raft: connected to ${id} (${address})` : `raft: ${error.message}`;
         // A manager that is off is dialed every second: once said is enough.
@@ -140,6 +148,8 @@ function network(options: GroupOptions, epoch: number, clock: Clock, random: Ran
     cut: (revoked) => {
       for (const [socket, serial] of accepted) if (revoked.has(serial)) socket.destroy();
     },
+    outlived: (newer) => links?.outlived(groupOf(newer)),
+    turnAway: (socket, why) => (links === null ? void socket.destroy() : links.refuse(socket, why)),
     renewed: () => {
       let wait = 0;
       for (const socket of dialed) clock.after((wait += RENEW_STEP_MS), () => socket.destroy());
@@ -153,9 +163,11 @@ function network(options: GroupOptions, epoch: number, clock: Clock, random: Ran
  * elected by itself and commits all its log holds: what was acknowledged, and perhaps what was under way.
  */
 export const reformGroup: ReformGroup = async ({ folder, id, address, epoch }) => {
-  const known = readEpoch(folder);
-  if (known > epoch) throw new BeltError('refused', `this manager is at epoch ${known} already, past ${epoch}`, { next: 'belt swarm status' });
-  if (known < epoch) writeEpoch(folder, epoch);
+  const { epoch: known, newer } = readEpochs(folder);
+  const taken = newer ?? known;
+  // A newer epoch that it has heard of is another group's.
+  if (known !== epoch && taken >= epoch) throw new BeltError('refused', `this manager knows of epoch ${taken}, and ${epoch} is past`, { next: 'belt swarm rebuild' });
+  if (known < epoch) writeEpochs(folder, { epoch, newer: null });
   const disk = new NodeDisk(join(folder, 'log'));
   try {
     await appendMembership(disk, { members: [{ id, voter: true, address }] });

@@ -28,7 +28,9 @@ export interface RebuildPlan {
   readonly rejoin: readonly string[];
   /** Managers with no machine any more: their nodes are removed. */
   readonly gone: readonly string[];
-  /** Managers whose machines exist and do not answer: when they come back they know nothing of the rebuild, and another run brings them in. */
+  /** The epoch of a reformed group: past every one that a node has heard of, so that no two groups share one. */
+  readonly epoch: number;
+  /** Managers whose machines exist and do not answer: they come back to the survivor by themselves once they run. */
   readonly absent: readonly string[];
 }
 
@@ -63,7 +65,8 @@ export function planRebuild({ answers, survey, machines, from, force }: RebuildQ
   const known = survivor.raft.members.map(({ name }) => name);
   const answered = new Set(answers.filter(({ health }) => health !== null).map(({ machine }) => machine));
   const absent = known.filter((name) => machines.has(name) && !answered.has(name));
-  return { survivor, reform, survivors, rejoin, absent, gone: known.filter((name) => !machines.has(name)) };
+  const heard = answers.flatMap(({ health }) => (health === null ? [] : [health.epoch, health.raft?.epoch ?? 0]));
+  return { survivor, reform, survivors, rejoin, absent, epoch: Math.max(...heard) + 1, gone: known.filter((name) => !machines.has(name)) };
 }
 
 /** Managers of an older epoch or outside the group, and workers without a session; after a reform every node. */
@@ -95,7 +98,7 @@ export async function rebuildSwarm(hands: Hands, plan: RebuildPlan, replacements
   let { raft } = survivor;
   if (plan.reform) {
     report({ note: `${survivor.machine} goes on` });
-    raft = (await swarm.node(survivor.machine, 'node.reform', { epoch: raft.epoch + 1 }, { timeoutMs: REFORM_MS })).raft;
+    raft = (await swarm.node(survivor.machine, 'node.reform', { epoch: plan.epoch }, { timeoutMs: REFORM_MS })).raft;
   }
   const self = raft.members.find(({ name }) => name === survivor.machine);
   if (plan.reform && self !== undefined) swarm.book.learnManagers([self], self.name);

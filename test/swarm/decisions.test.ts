@@ -16,7 +16,7 @@ function view(more: Partial<RaftView> = {}): RaftView {
   return { state: 'follower', epoch: 0, term: 3, leader: null, commitIndex: 10, appliedIndex: 10, lastIndex: 10, logBytes: null, snapshotIndex: 0, snapshotAgeMs: null, members: members(NAMES), ...more };
 }
 function answer(machine: string, raft: RaftView | null, more: Partial<NonNullable<Answer['health']>> = {}): Answer {
-  return { machine, health: { machine, nodeId: id(machine), role: raft === null ? 'worker' : 'manager', raft, session: null, certificateExpires: '', state: null, problems: [], ...more } };
+  return { machine, health: { machine, nodeId: id(machine), role: raft === null ? 'worker' : 'manager', raft, session: null, epoch: raft?.epoch ?? 0, certificateExpires: '', state: null, problems: [], ...more } };
 }
 const silent = (machine: string): Answer => ({ machine, health: null });
 const told = (act: () => unknown): string => {
@@ -74,6 +74,10 @@ describe('rebuild', () => {
     const led = view({ epoch: 1, state: 'leader', members: members(['mg4']) });
     const made = plan([answer('mg4', led), answer('mg3', view({ epoch: 0 })), answer('node1', null, { session: { manager: id('mg4'), sinceMs: 1 } }), answer('node2', null), answer('spare', null, { role: 'machine' })]);
     expect({ survivor: made.survivor.machine, reform: made.reform, rejoin: made.rejoin }).toEqual({ survivor: 'mg4', reform: false, rejoin: ['mg3', 'node2'] });
+  });
+  test('makes an epoch past every one that a node has heard of: managers that nobody reaches may be of it', () => {
+    expect(plan(lost).epoch).toBe(1);
+    expect(plan([...lost.slice(0, 4), answer('mg4', view(), { epoch: 1 }), answer('node1', null, { epoch: 3 })]).epoch).toBe(4);
   });
   const alive = NAMES.map((name) => answer(name, view({ state: name === 'mg0' ? 'leader' : 'follower' })));
   test.each<[string, readonly Answer[], Partial<Parameters<typeof planRebuild>[0]>, string]>([

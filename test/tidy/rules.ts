@@ -96,6 +96,7 @@ export const BOUNDED: Readonly<Record<string, string>> = {
   'drivers/docker/image.ts': 'one file',
   'drivers/registry.ts': 'the drivers there are',
   'src/swarm-agent/api/route.ts': 'the managers of a swarm',
+  'src/swarm-agent/left-behind.ts': 'the managers of a swarm',
   'src/swarm-agent/engine/desk.ts': 'a slice of fixed size',
   'src/swarm-agent/transport/reach.ts': 'as many addresses as one call takes',
 };

@@ -34,7 +34,7 @@ export const command = defineCommand({
       for (const outcome of rebuilt.replaced) if (outcome.ok) ui.line(`${outcome.name}: ${outcome.value}`);
       if (rebuilt.removed.length > 0) ui.line(`removed: ${compressNames(rebuilt.removed)}`);
     });
-    if (rebuilt.absent.length > 0) ctx.ui.warn(`${compressNames(rebuilt.absent)} did not answer and so missed the rebuild: run it again when all are back`);
+    if (rebuilt.absent.length > 0) ctx.ui.warn(`${compressNames(rebuilt.absent)} did not answer and so missed the rebuild: managers among them come back by themselves once they run`);
     const error = outcomeError([...rebuilt.rejoined, ...rebuilt.replaced], 'brought back');
     if (error !== null) throw error;
   },

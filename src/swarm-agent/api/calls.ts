@@ -133,8 +133,13 @@ export const CALLS = {
   },
   /** A certificate that a manager signed by itself, perhaps while there was no quorum: written down when there is one. */
   'member.issued': { plane: 'cluster', roles: ['manager'], write: true, params: v.object({ certificate: Pem }), result: done, does: 'write down a renewed certificate' },
-  /** The caller asks to be taken into Raft: as a learner first, a voter when it has caught up. Asked again until `voter`. */
-  'member.enter': { plane: 'cluster', roles: ['manager'], write: true, params: v.object({ address: Address }), result: v.object({ voter: v.boolean(), epoch: Count }), does: 'a manager enters Raft' },
+  /** The caller, a manager of that epoch, asks to be taken into Raft: as a learner first, a voter when it has caught up. Asked again until `voter`. */
+  'member.enter': { plane: 'cluster', roles: ['manager'], write: true, params: v.object({ address: Address, epoch: v.optional(Count, 0) }), result: v.object({ voter: v.boolean(), epoch: Count }), does: 'a manager enters Raft' },
+  /** From the leader after a rebuild, to a manager that was off meanwhile: it stops and comes back to these managers. */
+  'member.recall': {
+    plane: 'node', roles: ['manager'], write: false, params: v.object({ epoch: Count, managers: v.pipe(v.array(Address), v.minLength(1), v.maxLength(64)) }), result: done,
+    does: 'come back to the managers of a newer epoch',
+  },
   /** What a node's engine is, and what the leader wants it to do: form the swarm, join it, leave it. */
   'engine.report': { plane: 'cluster', roles: ['manager', 'worker'], write: false, params: EngineReport, result: Assignment, does: 'how the caller’s engine stands, answered with what it shall do' },
   /** A cluster call that reached a manager which does not lead. The original caller's role is checked again at the leader. */

@@ -2,7 +2,9 @@
 import type { Agent } from '../agent.ts';
 import { caDigest, parseToken } from '../../certs/join-token.ts';
 import { BeltError } from '../../errors.ts';
+import { leftBehind } from '../epoch.ts';
 import { initCluster, newNonce } from '../founding.ts';
+import { calledBack } from '../left-behind.ts';
 import { unreached } from '../transport/reach.ts';
 import { makeCsr } from '../identity/certificates.ts';
 import { askToJoin } from '../identity/joining.ts';
@@ -34,16 +36,21 @@ export function nodeHandlers(agent: Agent): Partial<Handlers> {
     'node.rejoin': (params, context) => rejoin(agent, params, context),
     'node.leave': () => agent.exclusively(() => leave(agent)),
     'node.reform': (params, context) => reform(agent, params, context),
-    'member.renew': async ({ csr }, { caller }) => needManager(agent).enrolment.renew(csr, caller),
-    roots: async () => needManager(agent).trustedRoots(),
+    'member.recall': (params) => Promise.resolve(calledBack(agent, params)),
+    'member.enter': (params, context) => {
+      agent.manager?.group.outlived(params.epoch);
+      return needLivingManager(agent).call('member.enter', params, context) as Promise<CallResult<'member.enter'>>;
+    },
+    'member.renew': async ({ csr }, { caller }) => needLivingManager(agent).enrolment.renew(csr, caller),
+    roots: async () => needLivingManager(agent).trustedRoots(),
     'member.membership': async (_params, { caller }) => {
-      const membership = needManager(agent).membershipOf(caller.name);
+      const membership = needLivingManager(agent).membershipOf(caller.name);
       if (membership === null) throw new BeltError('certificate', `node ${caller.name} is not known here`, { retryable: true });
       return membership;
     },
     'member.keys': async (_params, { caller }) => {
       const sealKey = agent.ports.files.sealKey();
-      if (needManager(agent).group.state.tables.nodes.get(caller.name)?.role !== 'manager') throw new BeltError('forbidden', `node ${caller.name} is no manager here yet`, { retryable: true });
+      if (needLivingManager(agent).group.state.tables.nodes.get(caller.name)?.role !== 'manager') throw new BeltError('forbidden', `node ${caller.name} is no manager here yet`, { retryable: true });
       if (sealKey === null) throw new BeltError('failed', 'this manager has no sealing key', { retryable: true });
       return { sealKey };
     },
@@ -53,6 +60,14 @@ export function nodeHandlers(agent: Agent): Partial<Handlers> {
 function needManager(agent: Agent): NonNullable<Agent['manager']> {
   if (agent.manager === null) throw new BeltError('unreachable', `${agent.identity.config.machine} is no manager now`, { machine: agent.identity.config.machine, retryable: true });
   return agent.manager;
+}
+
+/** Not one that was left behind: what it knows of the cluster counts no more. */
+function needLivingManager(agent: Agent): NonNullable<Agent['manager']> {
+  const manager = needManager(agent);
+  const { epoch, newerEpoch } = manager.group;
+  if (newerEpoch !== null) throw leftBehind(epoch, newerEpoch);
+  return manager;
 }
 
 async function factsOf(agent: Agent): Promise<Facts> {
@@ -78,7 +93,7 @@ function healthOf(agent: Agent): Omit<Health, 'state'> {
   if (manager !== null && manager.group.status().leader === null) problems.push('the managers have no leader');
   return {
     machine: identity.config.machine, nodeId: identity.node?.id ?? null, role: identity.role, raft: manager?.view() ?? null,
-    session: current, certificateExpires: new Date(identity.certificate.notAfter).toISOString(), problems: [...new Set(problems)],
+    session: current, epoch: Math.max(manager?.group.newerEpoch ?? manager?.group.epoch ?? 0, identity.node?.membership.epoch ?? 0), certificateExpires: new Date(identity.certificate.notAfter).toISOString(), problems: [...new Set(problems)],
   };
 }
 
@@ -119,8 +134,10 @@ async function rejoin(agent: Agent, { managers }: CheckedParams<'node.rejoin'>, 
   // Only those named: any other may be gone, or be one that was left behind and knows the cluster as it was.
   const membership = await peers.any(agent.hint(managers), 'member.membership', {}, { timeoutMs: 5000 });
   const own = agent.manager?.group;
+  const isNewer = membership.epoch > (identity.node?.membership.epoch ?? 0);
   agent.learn(membership);
-  if (agent.session?.current() === null) agent.session.reconnect();
+  // A session to a manager that was left behind is none.
+  if (isNewer || agent.session?.current() === null) agent.session?.reconnect();
   if (identity.role === 'manager' && own !== undefined && membership.epoch > own.epoch) await agent.enterAnew(membership.epoch);
   await agent.settled(deadline - 200);
   return { id: identity.certificate.name, role: identity.role === 'manager' ? 'manager' : 'worker' };
@@ -142,7 +159,8 @@ async function reform(agent: Agent, { epoch }: CheckedParams<'node.reform'>, { d
   if (identity.role !== 'manager') throw new BeltError('refused', `${machine} is no manager: it has no state to go on with`, { machine, next: 'belt swarm rebuild --from a manager' });
   const view = agent.manager?.view();
   const alone = view?.members.length === 1 && view.epoch === epoch;
-  if (!alone && view !== undefined && epoch !== view.epoch + 1 && epoch !== view.epoch) throw new BeltError('refused', `${machine} is at epoch ${view.epoch}: the next is ${view.epoch + 1}, not ${epoch}`, { machine, next: 'belt swarm rebuild' });
+  const known = healthOf(agent).epoch;
+  if (!alone && epoch !== view?.epoch && epoch <= known) throw new BeltError('refused', `${machine} knows of epoch ${known}: the next is ${known + 1}, not ${epoch}`, { machine, next: 'belt swarm rebuild' });
   if (view?.epoch === epoch && !alone) throw new BeltError('refused', `${machine} was reformed to epoch ${epoch} already and has taken in other managers since`, { machine, next: 'belt swarm status' });
   if (!alone) {
     await agent.exclusively(async () => {

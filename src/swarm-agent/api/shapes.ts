@@ -124,6 +124,8 @@ export const Health = v.object({
   raft: v.nullable(RaftView),
   /** Worker: the manager it holds a session to, null while it has none. */
   session: v.nullable(v.object({ manager: Id, sinceMs: count })),
+  /** The newest epoch of the managers' group that this node has heard of; Raft's own may be older on a manager that was left behind. */
+  epoch: v.optional(count, 0),
   certificateExpires: time,
   /** Manager, where it was asked for: the hash of its state and the Raft index it is of. */
   state: v.optional(v.nullable(v.object({ index: count, hash: shortText })), null),

@@ -44,6 +44,8 @@ export function agentPaths(root: string) {
     join: join(state, 'join.json'),
     pending: join(state, 'pending-certificates.json'),
     raft: join(state, 'raft'),
+    /** The Raft files of the group as it was before a rebuild that left this manager behind: kept for the operator, never read. */
+    raftAside: join(state, 'raft.old'),
     pid: join(state, 'agent.pid'),
   } as const;
 }
@@ -76,7 +78,8 @@ export function writeText(path: string, text: string, { synced = true }: { reado
   }
 }
 
-function syncFolder(path: string): void {
+/** Makes renames in a folder durable. */
+export function syncFolder(path: string): void {
   const folder = openSync(path, 'r');
   try {
     fsyncSync(folder);
@@ -160,7 +163,7 @@ export class AgentFiles {
 
   /** What only a manager may hold: Raft files, sealing key, CA key. */
   wipeManager(): void {
-    for (const path of [this.paths.raft, this.paths.sealKey, this.paths.caKey, this.paths.pending]) this.remove(path);
+    for (const path of [this.paths.raft, this.paths.raftAside, `${this.paths.raft}.new`, this.paths.sealKey, this.paths.caKey, this.paths.pending]) this.remove(path);
   }
 
   #json<S extends v.GenericSchema>(path: string, schema: S): v.InferOutput<S> | null {

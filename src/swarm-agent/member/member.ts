@@ -305,6 +305,14 @@ export class Member {
     this.#events.onMembership?.(membership);
   }
 
+  /** Takes part no more, at once and for good: the managers went on without this one. Whoever waits gets `outcome_unknown`; the state stays readable, as it was. */
+  abandon(why: BeltError): void {
+    if (this.#closed) return;
+    this.#node.persistFailed(this.#clock.monotonic());
+    this.close();
+    this.#events.onFailed?.(why);
+  }
+
   /** The disk, the state machine or the core (a bug of ours) cannot go on: the others are told by what the core still sends, whoever waits gets `outcome_unknown`. */
   #fail(error: BeltError): void {
     if (this.#closed) return;

@@ -20,6 +20,8 @@ export interface ListenerHandlers {
   readonly join: (socket: TLSSocket) => void;
   /** A connection that was turned away, for the log. */
   readonly refused?: (address: string, error: BeltError) => void;
+  /** Tells whoever speaks `belt-raft/1` why it is turned away, and ends the socket. Without it the socket is cut. */
+  readonly turnAway?: (socket: TLSSocket, error: BeltError) => void;
   /** Tells a caller of `belt/1` why it is turned away, and ends the socket. Without it the socket is cut. */
   readonly explain?: (socket: TLSSocket, error: BeltError) => void;
 }
@@ -97,6 +99,7 @@ function accept(socket: TLSSocket, { identify, handlers }: ListenerOptions): voi
     handlers.refused?.(socket.remoteAddress ?? '?', refusal);
     socket.on('error', () => undefined);
     if (handlers.explain !== undefined && socket.alpnProtocol === ALPN.call) handlers.explain(socket, refusal);
+    else if (handlers.turnAway !== undefined && socket.alpnProtocol === ALPN.raft) handlers.turnAway(socket, refusal);
     else socket.destroy();
   }
 }

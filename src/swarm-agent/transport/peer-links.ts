@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import { BeltError, asBeltError } from '../../errors.ts';
 import type { MemberId, Message } from '../raft/types.ts';
 import { FRAME_LIMITS, FrameDecoder, encodeFrame, type Frame } from './frames.ts';
-import { HELLO_FRAME, PING_FRAME, PONG_FRAME, REFUSED_FRAME, decodeMessage, encodeMessages, isBulk } from './raft-codec.ts';
+import { GROUP_FRAME, HELLO_FRAME, PING_FRAME, PONG_FRAME, REFUSED_FRAME, decodeMessage, encodeMessages, isBulk } from './raft-codec.ts';
 
 /** Another manager. */
 export interface Peer {
@@ -25,6 +25,8 @@ export interface PeerLinksOptions {
   readonly onMessages: (messages: Message[]) => void;
   /** A connection came or went, for the log. `error` null: it is open. */
   readonly onLink?: (peer: Peer, error: BeltError | null) => void;
+  /** A manager at either end of a connection is of this group and not of ours. */
+  readonly onOtherGroup?: (group: string) => void;
   /** Uniform in [0, 1): spreads the reconnects. */
   readonly random: () => number;
   /** Most bytes of entries and snapshots that wait for one manager; beyond it the oldest go. Default 16 MiB. */
@@ -55,9 +57,14 @@ export class PeerLinks {
   readonly #links = new Map<MemberId, Link>();
   readonly #incoming = new Set<Duplex>();
   readonly #pingMs: number;
+  /** What managers are told; ours, until the group went on without us. */
+  #group: string;
+  /** Why no connection is taken any more. */
+  #over: string | null = null;
 
   constructor(options: PeerLinksOptions) {
     this.#options = options;
+    this.#group = options.group;
     this.#pingMs = options.pingMs ?? 1_000;
   }
 
@@ -83,8 +90,10 @@ export class PeerLinks {
 
   /** Takes a connection that the manager `from` (by its certificate) has opened. */
   accept(socket: Duplex, from: MemberId): void {
+    socket.on('error', () => socket.destroy());
+    if (this.#over !== null) return this.refuse(socket, this.#over);
     this.#incoming.add(socket);
-    const timer = setTimeout(() => refuse(socket, 'no hello arrived'), HELLO_TIMEOUT_MS);
+    const timer = setTimeout(() => this.refuse(socket, 'no hello arrived'), HELLO_TIMEOUT_MS);
     let greeted = false;
     let batch: Message[] = [];
     const decoder = new FrameDecoder(FRAME_LIMITS.raft, (frame) => {
@@ -105,14 +114,13 @@ export class PeerLinks {
       try {
         decoder.push(chunk);
       } catch (error) {
-        refuse(socket, asBeltError(error).message);
+        this.refuse(socket, asBeltError(error).message);
       }
       if (batch.length === 0) return;
       const messages = batch;
       batch = [];
       this.#options.onMessages(messages);
     });
-    socket.on('error', () => socket.destroy());
     socket.once('close', () => {
       clearTimeout(timer);
       clearTimeout(silent);
@@ -120,7 +128,25 @@ export class PeerLinks {
     });
   }
 
+  /** The managers went on as `group` without this one: all who are connected, and all who come, are told and sent away. */
+  outlived(group: string): void {
+    this.#group = group;
+    this.#over = `the managers went on as group ${group}`;
+    this.setPeers([]);
+    for (const socket of this.#incoming) this.refuse(socket, this.#over);
+  }
+
+  /** Says of which group this manager is and why it hangs up, and does. */
+  refuse(socket: Duplex, why: string): void {
+    this.#incoming.delete(socket);
+    if (socket.destroyed || socket.writableEnded) return;
+    socket.end(Buffer.concat([encodeFrame(GROUP_FRAME, this.#group), encodeFrame(REFUSED_FRAME, why.slice(0, 1_000))]));
+    socket.removeAllListeners('data');
+    socket.resume();
+  }
+
   close(): void {
+    this.#over ??= 'this manager takes no part';
     this.setPeers([]);
     for (const socket of this.#incoming) socket.destroy();
   }
@@ -128,19 +154,13 @@ export class PeerLinks {
   #greet({ type, payload }: Frame, from: MemberId): void {
     if (type !== HELLO_FRAME) throw new BeltError('bad_request', 'the connection does not begin with a hello');
     const hello = JSON.parse(payload.toString()) as Partial<Hello>;
-    const { self, group } = this.#options;
+    const { self, onOtherGroup } = this.#options;
+    const group = this.#group;
     if (hello.from !== from) throw new BeltError('forbidden', `the hello of ${String(hello.from)} came with the certificate of ${from}`);
     if (hello.to !== self) throw new BeltError('bad_request', `this is ${self}, not ${String(hello.to)}`);
+    if (hello.group !== group) onOtherGroup?.(String(hello.group));
     if (hello.group !== group) throw new BeltError('bad_request', `this manager is of group ${group}, not ${String(hello.group)}`);
   }
-}
-
-/** Says why and hangs up. */
-function refuse(socket: Duplex, why: string): void {
-  if (socket.destroyed) return;
-  socket.end(encodeFrame(REFUSED_FRAME, why.slice(0, 1_000)));
-  socket.removeAllListeners('data');
-  socket.resume();
 }
 
 /** The connection to one manager: dialed again and again until it is closed. */
@@ -208,11 +228,12 @@ class Link {
   }
 
   #opened(socket: Duplex): void {
-    const { self, group, onLink } = this.#options;
+    const { self, group, onLink, onOtherGroup } = this.#options;
     let why = new BeltError('unreachable', `the connection to ${this.peer.id} (${this.peer.address}) was lost`, { machine: this.peer.id });
     let unanswered = 0;
     const decoder = new FrameDecoder(FRAME_LIMITS.join, ({ type, payload }) => {
       if (type === PONG_FRAME) unanswered = 0;
+      if (type === GROUP_FRAME && payload.toString() !== group) onOtherGroup?.(payload.toString());
       if (type === REFUSED_FRAME) why = new BeltError('unreachable', `${this.peer.id} refuses the connection: ${payload.toString().slice(0, 1_000)}`, { machine: this.peer.id });
     });
     socket.on('data', (chunk: Buffer) => {

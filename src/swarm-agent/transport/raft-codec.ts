@@ -21,6 +21,8 @@ export const REFUSED_FRAME = 33;
 /** "Are you there?", and the answer on the same connection. */
 export const PING_FRAME = 34;
 export const PONG_FRAME = 35;
+/** The receiver's own group, as text, before it hangs up: one of an older epoch learns that it was left behind. */
+export const GROUP_FRAME = 36;
 
 const TERM = 8;
 const FIXED: Readonly<Record<Message['type'], number>> = {

@@ -14,13 +14,14 @@ function append(from: string, to: string, bytes: number, index: number): Append 
 
 /** Two managers with in-memory connections between them. */
 function pair(groups: { a: string; b: string } = { a: 'g/0', b: 'g/0' }): {
-  a: PeerLinks; b: PeerLinks; received: Message[]; until: (done: () => boolean) => Promise<void>; links: (BeltError | null)[]; sockets: Duplex[];
+  a: PeerLinks; b: PeerLinks; received: Message[]; until: (done: () => boolean) => Promise<void>; links: (BeltError | null)[]; sockets: Duplex[]; others: string[];
 } {
   const received: Message[] = [];
   const links: (BeltError | null)[] = [];
   const sockets: Duplex[] = [];
   let wake: () => void = () => undefined;
-  const b = new PeerLinks({ self: 'b', group: groups.b, dial: () => Promise.reject(new Error('not in this test')), random: () => 0, onMessages: (messages) => {
+  const others: string[] = [];
+  const b = new PeerLinks({ self: 'b', group: groups.b, dial: () => Promise.reject(new Error('not in this test')), random: () => 0, onOtherGroup: (group) => others.push(`b of ${group}`), onMessages: (messages) => {
     received.push(...messages);
     wake();
   } });
@@ -30,14 +31,14 @@ function pair(groups: { a: string; b: string } = { a: 'g/0', b: 'g/0' }): {
     b.accept(far, 'a');
     return Promise.resolve(near);
   };
-  const a = new PeerLinks({ self: 'a', group: groups.a, dial: dialB, random: () => 0, onMessages: () => undefined, queueBytesMax: 1_000_000, onLink: (_peer: Peer, error) => {
+  const a = new PeerLinks({ self: 'a', group: groups.a, dial: dialB, random: () => 0, onOtherGroup: (group) => others.push(`a of ${group}`), onMessages: () => undefined, queueBytesMax: 1_000_000, onLink: (_peer: Peer, error) => {
     links.push(error);
     wake();
   } });
   const until = async (done: () => boolean): Promise<void> => {
     while (!done()) await new Promise<void>((resolve) => (wake = resolve));
   };
-  return { a, b, received, until, links, sockets };
+  return { a, b, received, until, links, sockets, others };
 }
 
 describe('connections between managers', () => {
@@ -53,11 +54,25 @@ describe('connections between managers', () => {
     b.close();
   });
 
+  test('end, each told why, when the managers went on without this one; and nobody is let in again', async () => {
+    const { a, b, received, until, links, others } = pair();
+    a.setPeers([{ id: 'b', address: 'x:1' }]);
+    await until(() => links.length === 1);
+    b.outlived('g/1');
+    b.close();
+    await until(() => links.filter((error) => error?.message === 'b refuses the connection: the managers went on as group g/1').length === 2);
+    expect(new Set(others)).toEqual(new Set(['a of g/1']));
+    a.send([heartbeat('a', 'b', 1)]);
+    expect(received).toEqual([]);
+    a.close();
+  });
+
   test('of another group are refused, and the dialer learns why', async () => {
-    const { a, b, until, links } = pair({ a: 'g/0', b: 'g/1' });
+    const { a, b, until, links, others } = pair({ a: 'g/0', b: 'g/1' });
     a.setPeers([{ id: 'b', address: 'x:1' }]);
     await until(() => links.some((error) => error !== null));
     expect(links.find((error) => error !== null)!.message).toBe('b refuses the connection: this manager is of group g/1, not g/0');
+    expect(others.slice(0, 2)).toEqual(['b of g/0', 'a of g/1']);
     a.close();
     b.close();
   });
