@@ -218,6 +218,8 @@ export class Agent {
       onFailure: (error) => {
         this.#trouble = asBeltError(error).message;
         log(`raft: ${this.#trouble}`);
+        // Workers with a session here are sent to look for who leads now.
+        this.manager?.changed();
       },
     });
     const sealer = createSealer(Buffer.from(files.sealKey()!, 'hex'));

@@ -96,14 +96,15 @@ describe('a majority of the old group after a rebuild', { timeout: 60_000 }, () 
     await allBack(fresh, 4);
   });
 
-  test('pulls back no manager of the new epoch that is still empty', async () => {
-    const { survivor, second, old } = await rebuilt();
-    await harness.stop(survivor, second);
-    await Promise.all(old.map((machine) => harness.start(machine)));
-    await until(() => leaderOf(old), 'a leader of the old group');
-    await harness.start(second);
-    await second.agent!.enterAnew(2);
+  test('pulls back no manager of the new epoch that is still empty, and lets its workers go', async () => {
+    const { managers: [survivor, second, ...old], workers: [node0] } = await harness.cluster(5, 1);
+    await harness.stop(survivor!, second!);
+    const leader = await until(() => leaderOf(old), 'a leader of the old group');
+    await until(() => node0!.agent!.session?.current()?.manager === leader.agent!.identity.certificate.name, 'the worker’s session');
+    await harness.start(second!);
+    await second!.agent!.enterAnew(2);
     await until(() => old.every(({ agent }) => agent?.manager?.group.newerEpoch === 2), 'the old group has heard of it');
-    expect(second.agent!.manager!.group.epoch).toBe(2);
+    expect(second!.agent!.manager!.group.epoch).toBe(2);
+    await until(() => node0!.agent!.session?.current() === null, 'the worker looks for another leader');
   });
 });

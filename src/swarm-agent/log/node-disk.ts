@@ -112,8 +112,12 @@ class NodeDiskFile implements DiskFile {
   /** The descriptors stay until no write is under way: a descriptor used again too early would send that write to another file. */
   close(): void {
     if (this.#isClosed) return;
-    this.#flush();
     this.#isClosed = true;
+    try {
+      this.#flush();
+    } catch {
+      // What was never synced was promised to nobody; whoever closes because the disk is full must come to its end.
+    }
     this.#closeWhenIdle();
   }
 

@@ -5,14 +5,14 @@ import type { RaftConfig } from './types.ts';
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-/** Every limit with its default and the range it may be set to. */
+/** Every limit with its default and the range it may be set to. What a message carries has to fit into a frame of the transport (8 MiB), its headers included. */
 export const CONFIG_RANGES: { readonly [K in keyof RaftConfig]: { readonly value: number; readonly min: number; readonly max: number } } = {
   heartbeatMsMin: { value: 50, min: 5, max: 10_000 },
   heartbeatMsMax: { value: 1_000, min: 5, max: 60_000 },
   electionMsMin: { value: 150, min: 20, max: 60_000 },
   electionMsMax: { value: 8_000, min: 20, max: 300_000 },
-  entryBytesMax: { value: MiB, min: KiB, max: 16 * MiB },
-  appendBytesMax: { value: 256 * KiB, min: KiB, max: 8 * MiB },
+  entryBytesMax: { value: MiB, min: KiB, max: 2 * MiB },
+  appendBytesMax: { value: 256 * KiB, min: KiB, max: 4 * MiB },
   inflightMessagesMax: { value: 256, min: 1, max: 65_536 },
   inflightBytesMax: { value: 8 * MiB, min: KiB, max: 256 * MiB },
   uncommittedEntriesMax: { value: 65_536, min: 1, max: 10_000_000 },
@@ -23,7 +23,7 @@ export const CONFIG_RANGES: { readonly [K in keyof RaftConfig]: { readonly value
   snapshotEntries: { value: 100_000, min: 1, max: 100_000_000 },
   snapshotBytes: { value: 64 * MiB, min: KiB, max: 4096 * MiB },
   trailingEntries: { value: 10_000, min: 0, max: 10_000_000 },
-  snapshotChunkBytes: { value: 512 * KiB, min: 1, max: 8 * MiB },
+  snapshotChunkBytes: { value: 512 * KiB, min: 1, max: 4 * MiB },
 };
 
 /** Defaults with `given` over them. Throws `config` that names every value out of range and every pair that contradicts itself. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -21,6 +21,16 @@ test('a folder and its files are the owner’s alone', () => {
   const disk = new NodeDisk(path);
   disk.open('a').close();
   expect([statSync(path).mode & 0o777, statSync(join(path, 'a')).mode & 0o777]).toEqual([0o700, 0o600]);
+  disk.close();
+});
+
+test.skipIf(!existsSync('/dev/full'))('a full disk does not keep a file from being closed: what was never synced was promised to nobody', async () => {
+  const disk = new NodeDisk('/dev');
+  const file = disk.open('full');
+  file.write(0, Buffer.from('no room'));
+  expect(await new Promise((resolve) => file.sync(resolve))).toMatchObject({ code: 'ENOSPC' });
+  file.write(0, Buffer.from('still none'));
+  file.close();
   disk.close();
 });
 
