@@ -1,5 +1,5 @@
 /** A file is its old self or its new self, whenever the process or the machine dies. */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -36,7 +36,8 @@ export function replaceFileSync(file: string, content: string): void {
   try {
     const handle = openSync(temporary, 'w', PRIVATE);
     try {
-      writeSync(handle, content);
+      // Not writeSync, which leaves it to its caller to see that a disk took only a part.
+      writeFileSync(handle, content);
       fsyncSync(handle);
     } finally {
       closeSync(handle);

@@ -1,3 +1,7 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import { decodeState } from '../../src/inventory/state-file.ts';
@@ -14,6 +18,21 @@ function slowDisk() {
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const fresh = () => emptyState('default', '0123456789abcdef0123456789abcdef', '');
+
+it('a disk that takes a part of a file and no more leaves the old file as it was', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'belt-file-'));
+  try {
+    const file = path.join(folder, 'agents.json');
+    const module = new URL('../../src/inventory/atomic-file.ts', import.meta.url).href;
+    const program = `const { replaceFileSync } = await import('${module}'); replaceFileSync('${file}', 'old'); try { replaceFileSync('${file}', 'x'.repeat(30000)); } catch (error) { console.log(error.code); }`;
+    // A limit on the size of files does what a full disk does: a part is written, and how much is told.
+    const said = execFileSync('sh', ['-c', 'ulimit -f 8; exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', program], { encoding: 'utf8' });
+    expect(said).toBe('EFBIG\n');
+    expect(readFileSync(file, 'utf8')).toBe('old');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
 
 describe('the state on disk', () => {
   it('5,000 changes during one write share the next', async () => {
