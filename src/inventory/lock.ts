@@ -19,12 +19,13 @@ export interface Lock {
   release(): void;
 }
 
-/** When process `pid` started, in the kernel's ticks since boot (proc(5), field 22); where there is no /proc only that it lives; null when it does not. */
+/** When process `pid` started, in the kernel's ticks since boot (proc(5), field 22); where there is no /proc only that it lives; null when it does not, nor when it only waits to be buried. */
 export function processStartTime(pid: number): string | null {
   if (!existsSync('/proc/self/stat')) return isAlive(pid) ? 'alive' : null;
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? null : (fields[19] ?? null);
   } catch {
     return null;
   }

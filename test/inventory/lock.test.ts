@@ -41,6 +41,20 @@ describe('the lock of a cluster', () => {
     } else expect(() => takeLock(file, 'ls', 0)).toThrow(expect.objectContaining({ code: 'locked' }));
   });
 
+  it('held by a process that has ended and that nobody buries', async () => {
+    // Its parent goes on as a program that knows nothing of children; it says their number first.
+    const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    try {
+      const [said] = (await once(parent.stdout, 'data')) as [Buffer];
+      const pid = Number(said);
+      while (!readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ')) await new Promise((resolve) => setImmediate(resolve));
+      const startTime = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[19] ?? '';
+      expect(isStale(holder({ pid, startTime }), hostname(), processStartTime)).toBe(true);
+    } finally {
+      parent.kill('SIGKILL');
+    }
+  });
+
   it('takes over a lock whose takeover died half-way', () => {
     writeFileSync(file, `${JSON.stringify(holder({}))}\n`);
     writeFileSync(`${file}.takeover`, `${JSON.stringify(holder({ pid: 4_000_001 }))}\n`);
