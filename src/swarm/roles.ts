@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { BeltError, type Outcome } from '../errors.ts';
+import { RESERVED } from '../range/names.ts';
 import { judgeLoss, lossOrder } from '../topology/quorum.ts';
 import { runAll } from '../provision/run-all.ts';
 import type { Report } from './operations.ts';
@@ -56,11 +57,11 @@ export function parseLabels(words: readonly string[]): { set: Record<string, str
   for (const word of words) {
     const [, key, value] = /^([a-z0-9][a-z0-9._/-]{0,127})=(.{0,256})$/i.exec(word) ?? [];
     const [, gone] = /^([a-z0-9][a-z0-9._/-]{0,126})-$/i.exec(word) ?? [];
-    if (key !== undefined && value !== undefined) set[key] = value;
+    if (key !== undefined && value !== undefined && !RESERVED.has(key)) set[key] = value;
     else if (gone !== undefined) unset.push(gone);
     else throw new BeltError('usage', `'${word}' is no label`, { next: 'write key=value to set a label, key- to remove it' });
   }
-  const both = unset.find((key) => key in set);
+  const both = unset.find((key) => Object.hasOwn(set, key));
   if (both !== undefined) throw new BeltError('usage', `label ${both} is set and removed in one line`, { next: 'say one of both' });
   return { set, unset };
 }

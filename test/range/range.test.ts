@@ -37,6 +37,8 @@ describe('expandRange', () => {
     ['node[1,,2]', 8, 'a number is missing'],
     ['mg0,,mg1', 5, 'a name is missing'],
     ['mg0,', 5, 'a name is missing'],
+    ['mg0,constructor', 5, '"constructor" is a word that belt cannot file a machine under'],
+    ['prototype', 1, '"prototype" is a word that belt cannot file a machine under'],
     [',mg0', 1, 'a name is missing'],
     ['Node1', 1, '"N": names are lower case'],
     ['no_de', 3, '"_" cannot stand in a name: letters, digits and "-" only'],
