@@ -53,31 +53,35 @@ export class AgentBook {
 
   /** Writes down who manages and leads now. */
   learnManagers(managers: readonly KnownManager[], leader: string | null): void {
-    this.#save({ ...this.#book, managers: managers.map(({ name, id, address }) => ({ name, id, address })), leader });
+    this.#change((book) => ({ ...book, managers: managers.map(({ name, id, address }) => ({ name, id, address })), leader }));
   }
 
   /** Writes down agents that bootstrap has seen. */
   learnAgents(agents: readonly { readonly machine: string; readonly key: string; readonly expires: string | null }[]): void {
-    const keys = { ...this.#book.keys };
-    const expires = { ...this.#book.expires };
-    for (const agent of agents) {
-      keys[agent.machine] = agent.key;
-      if (agent.expires !== null) expires[agent.machine] = agent.expires;
-    }
-    this.#save({ ...this.#book, keys, expires });
+    this.#change((book) => {
+      const keys = { ...book.keys };
+      const expires = { ...book.expires };
+      for (const agent of agents) {
+        keys[agent.machine] = agent.key;
+        if (agent.expires !== null) expires[agent.machine] = agent.expires;
+      }
+      return { ...book, keys, expires };
+    });
   }
 
   /** Forgets agents: of machines that were destroyed, or whose agents turned out to be others. */
   forget(machines: readonly string[]): void {
     const gone = new Set(machines);
     const without = <T>(record: Readonly<Record<string, T>>): Record<string, T> => Object.fromEntries(Object.entries(record).filter(([name]) => !gone.has(name)));
-    this.#save({ ...this.#book, keys: without(this.#book.keys), expires: without(this.#book.expires) });
+    this.#change((book) => ({ ...book, keys: without(book.keys), expires: without(book.expires) }));
   }
 
-  #save(book: Book): void {
-    if (JSON.stringify(book) === JSON.stringify(this.#book)) return;
+  /** Changes what is in the file now: commands that only look take no lock, and what another has learned since must stay. */
+  #change(edit: (book: Book) => Book): void {
+    const before = read(this.#file);
+    const book = edit(before);
     this.#book = book;
-    replaceFileSync(this.#file, `${JSON.stringify(book)}\n`);
+    if (JSON.stringify(book) !== JSON.stringify(before)) replaceFileSync(this.#file, `${JSON.stringify(book)}\n`);
   }
 }
 
