@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 
 import { BeltError } from '../../src/errors.ts';
+import { fanOut } from '../../src/provision/fan-out.ts';
 
 const Claim = v.object({
   name: v.string(), cluster: v.string(), clusterId: v.string(), order: v.string(),
@@ -31,13 +32,11 @@ export class Claims {
   async all(): Promise<Map<string, Claim>> {
     const files = (await this.#files()).filter((file) => file.endsWith('.json'));
     const claims = new Map<string, Claim>();
-    for (let at = 0; at < files.length; at += READS) {
-      const slice = files.slice(at, at + READS).map((file) => this.#read(file));
-      for (const read of slice) {
-        const claim = await read;
-        if (claim !== null) claims.set(`${claim.address}:${claim.port}`, claim);
-      }
-    }
+    const read = async (file: string): Promise<Claim[]> => {
+      const claim = await this.#read(file);
+      return claim === null ? [] : [claim];
+    };
+    for await (const claim of fanOut(files, READS, read)) claims.set(`${claim.address}:${claim.port}`, claim);
     return claims;
   }
 

@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import * as v from 'valibot';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { Claims } from '../../drivers/generic/claims.ts';
 import { createDriver } from '../../drivers/generic/driver.ts';
 import { GenericOptions } from '../../drivers/generic/options.ts';
 import type { Created, CreateOrder, Driver } from '../../src/provision/driver.ts';
@@ -100,6 +101,18 @@ describe('hosts that exist already', () => {
     const b = seen.find(({ name }) => name === 'b')?.id as string;
     expect(await all.destroy([b], never)).toEqual([{ name: b, ok: true, value: undefined, note: 'forgotten; the host goes on running' }]);
     expect(await create(all, order(['c'], { clusterId: 'e'.repeat(32) }))).toEqual([`c on ${b}`]);
+  });
+
+  it('several damaged claims are one error', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'belt-claims-'));
+    try {
+      for (const name of ['a', 'b', 'c']) writeFileSync(path.join(folder, `${name}.json`), '{');
+      await expect(new Claims(folder).all()).rejects.toMatchObject({ code: 'driver', message: expect.stringContaining('is damaged') });
+      // A rejection that nobody waited for would end the process on this turn.
+      await new Promise((resolve) => setImmediate(resolve));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('says what it cannot do and what to do instead', async () => {
