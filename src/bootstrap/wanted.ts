@@ -13,6 +13,8 @@ export interface BootstrapCluster {
   readonly roots: readonly string[];
   /** How long certificates that its managers sign live, ms; not there: as long as the role's do. */
   readonly certificateLifetimeMs?: number | undefined;
+  /** Raft's limits on managers where they are not the defaults. */
+  readonly raft?: Readonly<Record<string, number>> | undefined;
 }
 
 export interface EngineWish {
@@ -64,7 +66,7 @@ export function agentConfig(machine: Machine, cluster: BootstrapCluster): Wanted
   return file(`${JSON.stringify({
     version: 1, clusterId: cluster.id, clusterName: cluster.name, machine: name, address: `${host}:${AGENT_PORT}`,
     listen: `${driver === 'local' ? host : '0.0.0.0'}:${AGENT_PORT}`, datacenter, driver, region, size, publicIpv4, privateIpv4,
-    certificateLifetimeMs: cluster.certificateLifetimeMs,
+    certificateLifetimeMs: cluster.certificateLifetimeMs, raft: cluster.raft,
   }, null, 1)}\n`);
 }
 

@@ -7,6 +7,7 @@ import { BeltError } from '../errors.ts';
 import type { ClusterFiles, OpenCluster } from '../inventory/cluster.ts';
 import { readCurrent } from '../inventory/home.ts';
 import type { Machine } from '../provision/driver.ts';
+import { raftLimits } from '../swarm-agent/identity/config.ts';
 import { AgentBook } from '../swarm/agent-book.ts';
 import { MachineConnections } from '../swarm/machine-connections.ts';
 import type { Hands } from '../swarm/operations.ts';
@@ -39,6 +40,7 @@ export async function withHands<T>(ctx: Context, act: (hands: Hands, open: OpenC
   const { top } = await ctx.settings();
   const limit = Number(top.concurrency?.value ?? CONCURRENCY);
   const certificateLifetimeMs = certificateLifetime(top.certificate_lifetime?.value, ctx.ports.env);
+  const raft = raftLimits((top.raft?.value ?? []) as string[]) ?? undefined;
   const wish = await engineWish(ctx);
   return ctx.change(async (open) => {
     const { files, store, tag } = open;
@@ -52,7 +54,7 @@ export async function withHands<T>(ctx: Context, act: (hands: Hands, open: OpenC
       pin: (name, key) => store.change((state) => void (state.hostKeys[name] = key)),
     });
     try {
-      return await act({ swarm, connections, cluster: { id, name: tag.cluster, certificateLifetimeMs }, authority, roots, engineOf: (machine) => engineOf(machine, wish), now: ctx.ports.now, signal: ctx.signal, limit }, open);
+      return await act({ swarm, connections, cluster: { id, name: tag.cluster, certificateLifetimeMs, raft }, authority, roots, engineOf: (machine) => engineOf(machine, wish), now: ctx.ports.now, signal: ctx.signal, limit }, open);
     } finally {
       swarm.close();
     }

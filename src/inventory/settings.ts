@@ -42,6 +42,8 @@ export const TOP_LEVEL = {
   engine_install_url: v.pipe(v.string(), v.regex(/^https?:\/\/[^\s'"]+$/, 'must be an http or https URL')),
   /** How long the certificates of nodes live; they are renewed at half of it. Bootstrap tells the managers, which sign. */
   certificate_lifetime: v.pipe(v.string(), v.check((text) => withinLifetimes(text), 'must be 1h to 90d, such as 12h or 30d')),
+  /** Raft's limits on managers where they are not the defaults; bootstrap tells the agents. Names and ranges are checked by them who know Raft. */
+  raft: v.array(v.pipe(v.string(), v.regex(/^[a-z][A-Za-z]{0,40}=\d{1,12}$/, 'must be NAME=NUMBER such as electionMsMin=300'))),
 } as const;
 export type TopLevelKey = keyof typeof TOP_LEVEL;
 

@@ -212,7 +212,7 @@ export class Agent {
     const founding = await this.#prepareManager();
     const group = await startGroup({
       cluster: identity.config.clusterId, id: identity.certificate.name, address: identity.config.address, folder: files.paths.raft, founding,
-      managers: () => identity.managers,
+      managers: () => identity.managers, limits: identity.config.raft ?? {},
       credentials: () => identity.credentials(), identify: identity.identify, log,
       onChange: () => this.manager?.changed(),
       onFailure: (error) => {

@@ -16,6 +16,8 @@ export interface GroupOptions {
   readonly folder: string;
   /** The first manager of a new cluster: it is the only voter. Else it waits to be taken in. */
   readonly founding: boolean;
+  /** Raft's limits where they are not the defaults. */
+  readonly limits: Readonly<Record<string, number>>;
   /** Whom a member that has no membership yet may answer: the managers that will take it in. */
   readonly managers: () => readonly ManagerAddress[];
   readonly credentials: () => Credentials;

@@ -45,7 +45,7 @@ function start(options: GroupOptions, clock: Clock, random: Random): RunningGrou
   const disk = new NodeDisk(join(options.folder, 'log'));
   const alone: Membership = { members: [{ id: options.id, voter: true, address: options.address }] };
   const member = new Member({
-    id: options.id, epoch, disk, clock, random, network: net.connect, ...(options.founding ? { founding: alone } : {}),
+    id: options.id, epoch, disk, clock, random, network: net.connect, config: options.limits, ...(options.founding ? { founding: alone } : {}),
     events: {
       onRole: ({ role, term, leader }) => {
         options.log(`raft: ${role} in term ${term}, leader ${leader ?? 'unknown'}`);

@@ -24,7 +24,7 @@ export type Report = (event: OperationEvent) => void;
 export interface Hands {
   readonly swarm: Swarm;
   readonly connections: MachineConnections;
-  readonly cluster: { readonly id: string; readonly name: string; readonly certificateLifetimeMs?: number | undefined };
+  readonly cluster: { readonly id: string; readonly name: string; readonly certificateLifetimeMs?: number | undefined; readonly raft?: Readonly<Record<string, number>> | undefined };
   readonly authority: Authority;
   /** The roots in force, PEM, the signing one first. */
   readonly roots: string;

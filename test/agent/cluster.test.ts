@@ -1,6 +1,7 @@
 /** The whole life of a small cluster: real agents, real TLS, real Raft. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
+import { writeText } from '../../src/swarm-agent/identity/files.ts';
 import { Harness, leaderOf, until } from './harness.ts';
 
 let harness: Harness;
@@ -157,6 +158,19 @@ describe('a cluster of agents', () => {
       }, 'three managers again');
       expect(status.raft.epoch).toBe(epoch);
     }
+  });
+
+  test("Raft's limits come from the agent's configuration; wrong ones are named, and the manager does not start", async () => {
+    const mg0 = await harness.machine('mg0', { start: false });
+    const configure = (raft: object): void => writeText(mg0.files.paths.config, JSON.stringify({ ...mg0.files.config(), raft }));
+    configure({ electionMsMin: 420 });
+    await harness.start(mg0);
+    await harness.init(mg0);
+    expect(mg0.agent!.manager!.group.status().electionMs).toBe(420);
+    await harness.stop(mg0);
+    configure({ electionMsMin: 1 });
+    await harness.start(mg0);
+    expect([mg0.agent!.manager, mg0.agent!.trouble]).toEqual([null, 'Raft settings: electionMsMin is 1, want a whole number from 20 to 60000; electionMsMin is below twice heartbeatMsMin']);
   });
 
   test('managers that the operator names are asked before all that are known, and are known for who they are', async () => {

@@ -32,7 +32,7 @@ async function allBack(via: TestMachine, managers: number): Promise<void> {
   }, `${managers} managers of the new epoch`, 20_000);
 }
 
-describe('a majority of the old group after a rebuild', { timeout: 60_000 }, () => {
+describe('a majority of the old group after a rebuild', { timeout: 120_000 }, () => {
   test('yields and comes back by itself; what only it had acknowledged is set aside, not mixed in', async () => {
     const { survivor, second, old } = await rebuilt(1);
     await label(survivor, 'new');

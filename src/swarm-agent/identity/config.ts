@@ -3,6 +3,7 @@ import * as v from 'valibot';
 
 import { BeltError } from '../../errors.ts';
 import { Address, MachineName } from '../api/shapes.ts';
+import { checkConfig } from '../raft/config.ts';
 
 const text = v.pipe(v.string(), v.maxLength(256));
 
@@ -25,8 +26,18 @@ export const AgentConfig = v.object({
   privateIpv4: v.nullable(text),
   /** How long certificates live that this agent signs as a manager, ms; not there: 30 days. Seconds only in drills. */
   certificateLifetimeMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(2_000), v.maxValue(90 * 86_400_000))),
+  /** Raft's limits where they are not the defaults; a manager checks them when it starts. */
+  raft: v.optional(v.record(v.string(), v.number())),
 });
 export type AgentConfig = v.InferOutput<typeof AgentConfig>;
+
+/** `electionMsMin=300` … as `agent.json` holds them; null where there are none. Throws `config` with every mistake. */
+export function raftLimits(settings: readonly string[]): Record<string, number> | null {
+  if (settings.length === 0) return null;
+  const limits = Object.fromEntries(settings.map((setting) => setting.split('=')).map(([name, value]) => [name, Number(value)] as const));
+  checkConfig(limits);
+  return limits;
+}
 
 /** Checks the text of `agent.json`. Throws `BeltError`: `state_newer`, or `config` with the first key that is wrong. */
 export function parseAgentConfig(text: string, path: string): AgentConfig {

@@ -42,6 +42,6 @@ export function checkConfig(given: Partial<RaftConfig> = {}): RaftConfig {
   // A follower must miss more than one heartbeat before it doubts its leader (paper, section 5.6: broadcast time well below the election timeout).
   if (checked.electionMsMin < 2 * checked.heartbeatMsMin) mistakes.push('electionMsMin is below twice heartbeatMsMin');
   if (checked.electionMsMax < 2 * checked.heartbeatMsMax) mistakes.push('electionMsMax is below twice heartbeatMsMax');
-  if (mistakes.length > 0) throw new BeltError('config', `Raft settings: ${mistakes.join('; ')}`, { next: 'correct them in the agent\'s configuration' });
+  if (mistakes.length > 0) throw new BeltError('config', `Raft settings: ${mistakes.join('; ')}`, { next: 'correct the key raft of the configuration, then belt bootstrap the managers' });
   return checked;
 }
