@@ -204,13 +204,14 @@ export class Member {
 
   /**
    * The order of everything. What must not leave before a write is durable (a vote, an acknowledgement) the core holds back until
-   * `persisted`; so the messages here may go while our own write is under way, the leader's entries among them (thesis, 10.2.1). An entry
-   * comes back to be applied only when it is committed and on our own disk, and only then is its writer answered.
+   * `persisted`; so the messages here may go before our own write has begun, the leader's entries among them (thesis, 10.2.1), and go first: the
+   * followers write at the same time then. An entry comes back to be applied only when it is committed and on our own disk, and only then is its
+   * writer answered.
    */
   #carryOut(ready: Ready, now: Millis): void {
     if (ready.snapshotWanted !== null) this.#takeSnapshot(ready.snapshotWanted);
-    if (ready.persist !== null) this.#storage.log.append(ready.persist);
     if (ready.messages.length > 0) this.#network.send(ready.messages);
+    if (ready.persist !== null) this.#storage.log.append(ready.persist);
     if (ready.restore !== null) this.#install(ready.restore, now);
     if (ready.apply.length > 0) this.#apply(ready.apply, now);
     for (const { id, ok } of ready.reads) this.#answers.read(id, ok);
