@@ -19,7 +19,7 @@ export const CONFIG_RANGES: { readonly [K in keyof RaftConfig]: { readonly value
   uncommittedBytesMax: { value: 64 * MiB, min: KiB, max: 1024 * MiB },
   readsMax: { value: 65_536, min: 1, max: 10_000_000 },
   applyEntriesMax: { value: 8_192, min: 1, max: 1_000_000 },
-  windowBytesMax: { value: 32 * MiB, min: 0, max: 4096 * MiB },
+  windowBytesMax: { value: 4 * MiB, min: 0, max: 4096 * MiB },
   snapshotEntries: { value: 100_000, min: 1, max: 100_000_000 },
   snapshotBytes: { value: 64 * MiB, min: KiB, max: 4096 * MiB },
   trailingEntries: { value: 10_000, min: 0, max: 10_000_000 },
