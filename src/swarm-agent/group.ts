@@ -1,8 +1,10 @@
 /** The manager's Raft member as the daemon runs it: `member/` on a real folder, over the agents' own TLS. */
+import type { X509Certificate } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 
+import { signedByOne } from '../certs/identity.ts';
 import { BeltError, asBeltError } from '../errors.ts';
 import { finishAnew, leftBehind, readEpochs, writeEpochs } from './epoch.ts';
 import type { GroupOptions, ReformGroup, RunningGroup } from './group-port.ts';
@@ -99,7 +101,7 @@ interface MemberNetwork {
 function network(options: GroupOptions, epoch: number, clock: Clock, random: Random, onEpoch: (epoch: number) => void): MemberNetwork {
   const dialed = new Set<TLSSocket>();
   const said = new Map<string, string>();
-  const accepted = new Map<TLSSocket, string>();
+  const accepted = new Map<TLSSocket, { readonly serial: string; readonly certificate: X509Certificate }>();
   let links: PeerLinks | null = null;
   const bound = (socket: TLSSocket, expires: number): void => {
     const cancel = clock.after(expires - clock.now(), () => socket.destroy());
@@ -139,18 +141,23 @@ function network(options: GroupOptions, epoch: number, clock: Clock, random: Ran
   return {
     connect,
     accept: (socket, peer) => {
-      bound(socket, socket.getPeerX509Certificate()?.validToDate.getTime() ?? 0);
-      accepted.set(socket, peer.serial);
+      const certificate = socket.getPeerX509Certificate();
+      if (certificate === undefined) return void socket.destroy();
+      bound(socket, certificate.validToDate.getTime());
+      accepted.set(socket, { serial: peer.serial, certificate });
       socket.once('close', () => accepted.delete(socket));
       if (links === null) socket.destroy();
       else links.accept(socket, peer.name);
     },
     cut: (revoked) => {
-      for (const [socket, serial] of accepted) if (revoked.has(serial)) socket.destroy();
+      for (const [socket, { serial }] of accepted) if (revoked.has(serial)) socket.destroy();
     },
     outlived: (newer) => links?.outlived(groupOf(newer)),
     turnAway: (socket, why) => (links === null ? void socket.destroy() : links.refuse(socket, why)),
     renewed: () => {
+      // Of a root that was replaced, perhaps because somebody else has its key: TLS's own verdict is as old as the handshake.
+      const roots = options.credentials().ca;
+      for (const [socket, { certificate }] of accepted) if (!signedByOne(certificate, roots)) socket.destroy();
       let wait = 0;
       for (const socket of dialed) clock.after((wait += RENEW_STEP_MS), () => socket.destroy());
     },

@@ -1,8 +1,12 @@
 /** Certificates that live seconds, the CA replaced under writes, and renewal while there is no quorum: nothing stops for any of it. */
+import type { TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 
 import { isBeltError } from '../../src/errors.ts';
 import { createAuthority, exportKey } from '../../src/certs/authority.ts';
+import { dial } from '../../src/swarm-agent/transport/dial.ts';
+import { encodeFrame } from '../../src/swarm-agent/transport/frames.ts';
+import { HELLO_FRAME, PING_FRAME } from '../../src/swarm-agent/transport/raft-codec.ts';
 import { Harness, leaderOf, until, type TestMachine } from './harness.ts';
 
 let harness: Harness;
@@ -27,6 +31,17 @@ function writeUntil(stopped: () => boolean, via: readonly TestMachine[]): Promis
     return count;
   };
   return write();
+}
+
+/** A connection of Raft to `to`, with a certificate of `as`'s name that the CA in force signs now; it answers for itself as long as it is let. */
+async function raftConnection(to: TestMachine, as: TestMachine): Promise<TLSSocket> {
+  const [from, self] = [as, to].map(({ agent }) => agent!.identity.certificate.name);
+  const { key, cert } = harness.credentials('manager', from!);
+  const { socket } = await dial({ address: to.endpoint.address, protocol: 'raft', credentials: { key, cert, ca: [harness.ca.certificate] }, identify: to.agent!.identity.identify, expect: self! });
+  socket.write(encodeFrame(HELLO_FRAME, JSON.stringify({ group: `${harness.clusterId}/0`, from, to: self })));
+  const pings = setInterval(() => socket.write(encodeFrame(PING_FRAME, '')), 500);
+  socket.on('error', () => undefined).resume().once('close', () => clearInterval(pings));
+  return socket;
 }
 
 describe('renewal', () => {
@@ -84,6 +99,8 @@ describe('rotation of the CA', () => {
     const [mg0] = managers;
     await harness.stop(node1!);
     const oldToken = await harness.token('worker', mg0!);
+    // Somebody who has the old key speaks as a manager, and is to be cut off with the root.
+    const forger = await raftConnection(mg0!, managers[1]!);
     let done = false;
     const writes = writeUntil(() => done, managers);
     const next = createAuthority(harness.clusterId, Date.now(), 2);
@@ -105,5 +122,6 @@ describe('rotation of the CA', () => {
     expect(nodes.every(({ status: now }) => now === 'ready')).toBe(true);
     expect((await operator.cluster([mg0!.endpoint], 'token.show', { role: 'worker' })).token).not.toBe(oldToken);
     await expect(harness.client.call(node0!.endpoint, 'node.renew', {})).rejects.toMatchObject({ code: 'certificate' });
+    await until(() => forger.destroyed, 'the forger is cut off');
   });
 });

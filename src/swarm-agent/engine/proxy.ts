@@ -6,6 +6,7 @@
 import { connect, type Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 
+import { signedByOne } from '../../certs/identity.ts';
 import { asBeltError, BeltError } from '../../errors.ts';
 import { peerOf, type Credentials, type Identify, type PeerIdentity } from '../transport/identity.ts';
 
@@ -28,7 +29,7 @@ export interface EngineProxyOptions {
 export interface EngineProxy {
   readonly port: number;
   setCredentials(credentials: Credentials): void;
-  /** Looks at every open connection's certificate again and cuts those that `identify` refuses now (revoked, run out). */
+  /** Looks at every open connection's certificate again and cuts those that count no more: refused by `identify` (revoked), run out, of a root that was replaced. */
   recheck(): void;
   /** Stops accepting and cuts what is open. */
   close(): Promise<void>;
@@ -40,14 +41,21 @@ const REFUSED_MS = 5_000;
 
 /** Opens the port. Rejects with `BeltError('failed')` when it is taken: whatever holds it is left alone, and the agent goes on without. */
 export async function openEngineProxy(options: EngineProxyOptions): Promise<EngineProxy> {
-  const open = new Set<TLSSocket>();
+  let roots = options.credentials.ca;
+  const open = new Set<Socket>();
+  const callers = new Set<TLSSocket>();
   const server = createServer({
     ...secure(options.credentials), requestCert: true, rejectUnauthorized: false, handshakeTimeout: HANDSHAKE_MS, noDelay: true, allowHalfOpen: true,
   });
   server.maxConnections = options.maxConnections ?? 512;
-  server.on('secureConnection', (socket) => {
+  // Noted before their handshake: one that never makes it would hold up `close`.
+  server.on('connection', (socket: Socket) => {
     open.add(socket);
     socket.once('close', () => open.delete(socket));
+  });
+  server.on('secureConnection', (socket) => {
+    callers.add(socket);
+    socket.once('close', () => callers.delete(socket));
     accept(socket, options);
   });
   server.on('tlsClientError', (error, socket) => options.refused?.(socket.remoteAddress ?? '?', asBeltError(error, 'certificate')));
@@ -58,15 +66,12 @@ export async function openEngineProxy(options: EngineProxyOptions): Promise<Engi
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : options.port,
-    setCredentials: (credentials) => server.setSecureContext(secure(credentials)),
+    setCredentials: (credentials) => {
+      roots = credentials.ca;
+      server.setSecureContext(secure(credentials));
+    },
     recheck: () => {
-      for (const socket of open) {
-        try {
-          operatorOf(socket, options.identify);
-        } catch {
-          socket.destroy();
-        }
-      }
+      for (const socket of callers) if (!counts(socket, options.identify, roots)) socket.destroy();
     },
     close: () => new Promise((resolve) => {
       server.close(() => resolve());
@@ -83,6 +88,17 @@ function operatorOf(socket: TLSSocket, identify: Identify): PeerIdentity {
   const peer = peerOf(socket, identify);
   if (peer.role !== 'operator') throw new BeltError('forbidden', `${peer.role} ${peer.name} may not use the engine; an operator's certificate is needed`);
   return peer;
+}
+
+/** TLS's own verdict is as old as the handshake: it knows nothing of a root that has gone since. */
+function counts(socket: TLSSocket, identify: Identify, roots: readonly string[]): boolean {
+  try {
+    operatorOf(socket, identify);
+  } catch {
+    return false;
+  }
+  const certificate = socket.getPeerX509Certificate();
+  return certificate !== undefined && signedByOne(certificate, roots);
 }
 
 function accept(socket: TLSSocket, options: EngineProxyOptions): void {

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { type X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import { connect as connectTcp, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
@@ -160,7 +160,28 @@ describe('an operator', () => {
     proxy.recheck();
     await once(socket, 'close');
   });
+
+  test('whose certificate is of a root that was replaced is cut off in the middle', async () => {
+    serve = (socket) => socket.on('data', (bytes) => socket.write(bytes));
+    const socket = await client('operator', false);
+    proxy.setCredentials({ key: pem('manager.key'), cert: pem('manager.crt'), ca: [pem('other-ca.crt'), pem('ca.crt')] });
+    proxy.recheck();
+    socket.write('still here');
+    expect(String(await once(socket, 'data'))).toBe('still here');
+    proxy.setCredentials({ key: pem('manager.key'), cert: pem('manager.crt'), ca: [pem('other-ca.crt')] });
+    proxy.recheck();
+    await once(socket, 'close');
+  });
 });
+
+test('who connects and says nothing does not hold up the end', async () => {
+  const silent = connectTcp({ host: '127.0.0.1', port: proxy.port });
+  silent.on('error', () => undefined);
+  await once(silent, 'connect');
+  // Ends before the time for a handshake is over, or the test is.
+  await proxy.close();
+  await once(silent, 'close');
+}, 5_000);
 
 test.each([
   [null, /no certificate/], ['worker', /worker worker may not use the engine/], ['machine', /machine machine may not/], ['manager', /manager manager may not/],
