@@ -65,8 +65,18 @@ export function planRebuild({ answers, survey, machines, from, force }: RebuildQ
   const known = survivor.raft.members.map(({ name }) => name);
   const answered = new Set(answers.filter(({ health }) => health !== null).map(({ machine }) => machine));
   const absent = known.filter((name) => machines.has(name) && !answered.has(name));
-  const heard = answers.flatMap(({ health }) => (health === null ? [] : [health.epoch, health.raft?.epoch ?? 0]));
-  return { survivor, reform, survivors, rejoin, absent, epoch: Math.max(...heard) + 1, gone: known.filter((name) => !machines.has(name)) };
+  return { survivor, reform, survivors, rejoin, absent, epoch: nextEpoch(answers), gone: known.filter((name) => !machines.has(name)) };
+}
+
+/** How many rebuilds a worker may have seen that no manager which answers knows of: its word is not a manager's, and an epoch only ever grows. */
+const UNSEEN_REBUILDS_MAX = 16;
+
+/** One past every epoch that a node has heard of. */
+function nextEpoch(answers: readonly Answer[]): number {
+  const heard = answers.flatMap(({ health }) => (health === null ? [] : [{ isManager: health.role === 'manager', epoch: Math.max(health.epoch, health.raft?.epoch ?? 0) }]));
+  const managers = Math.max(0, ...heard.filter(({ isManager }) => isManager).map(({ epoch }) => epoch));
+  const believed = heard.map(({ epoch }) => epoch).filter((epoch) => epoch <= managers + UNSEEN_REBUILDS_MAX);
+  return Math.max(managers, ...believed) + 1;
 }
 
 /** Managers of an older epoch or outside the group, and workers without a session; after a reform every node. */

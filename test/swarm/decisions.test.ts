@@ -78,6 +78,7 @@ describe('rebuild', () => {
   test('makes an epoch past every one that a node has heard of: managers that nobody reaches may be of it', () => {
     expect(plan(lost).epoch).toBe(1);
     expect(plan([...lost.slice(0, 4), answer('mg4', view(), { epoch: 1 }), answer('node1', null, { epoch: 3 })]).epoch).toBe(4);
+    expect(plan([...lost.slice(0, 5), answer('node1', null, { epoch: 2 ** 40 })]).epoch).toBe(1);
   });
   const alive = NAMES.map((name) => answer(name, view({ state: name === 'mg0' ? 'leader' : 'follower' })));
   test.each<[string, readonly Answer[], Partial<Parameters<typeof planRebuild>[0]>, string]>([

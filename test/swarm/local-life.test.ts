@@ -109,6 +109,19 @@ describe('a swarm of five managers over three datacenters', { timeout: 120_000 }
     }
   });
 
+  it('takes back by itself a majority that was off while it was rebuilt', async () => {
+    const managers = (await nodes()).filter(({ role }) => role === 'manager').map(({ name }) => name);
+    const off = managers.slice(0, 3);
+    await done(`kill --force ${off.join(' ')}`);
+    const { stderr } = await belt('swarm rebuild --yes');
+    expect(stderr).toContain('did not answer and so missed the rebuild: managers among them come back by themselves once they run');
+    await done('swarm label node1 since=rebuild');
+    await done(`start ${off.join(' ')}`);
+    await until('swarm status --json', ({ code, stdout }) => code === 0 && (JSON.parse(stdout) as { reachable: number }).reachable === 5);
+    await until('swarm nodes --json', ({ code, stdout }) => code === 0 && (JSON.parse(stdout) as Node[]).every(({ status }) => status === 'ready'));
+    expect((await nodes()).find(({ name }) => name === 'node1')?.labels).toEqual({ after: 'two', since: 'rebuild' });
+  });
+
   it('forgets nodes whose machines are destroyed, as long as the managers can be told', async () => {
     await done('create 512mb extra --region a');
     await done(`swarm join ${(await nodes())[0]?.name ?? ''} extra`);
