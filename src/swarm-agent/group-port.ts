@@ -30,6 +30,8 @@ export interface GroupOptions {
 }
 
 export interface RunningGroup extends Group {
+  /** What is wrong and does not stop it; null: nothing. */
+  problem(): string | null;
   /** Takes over a connection of another manager. */
   accept(socket: TLSSocket, peer: PeerIdentity): void;
   /** Key, certificate or roots have changed: connections are made anew. */

@@ -33,6 +33,8 @@ function start(options: GroupOptions, clock: Clock, random: Random): RunningGrou
   mkdirSync(options.folder, { recursive: true, mode: 0o700 });
   const { epoch, newer } = readEpochs(options.folder);
   let newerEpoch = newer;
+  /** Why there is no newer snapshot than that one. */
+  let unsaved: { readonly message: string; readonly index: number } | null = null;
   const outlived = (seen: number): void => {
     if (seen <= Math.max(epoch, newerEpoch ?? 0)) return;
     newerEpoch = seen;
@@ -55,6 +57,10 @@ function start(options: GroupOptions, clock: Clock, random: Random): RunningGrou
       },
       onApplied: options.onChange, onRestored: options.onChange, onMembership: options.onChange,
       onFailed: options.onFailure,
+      onSnapshotFailed: ({ message }) => {
+        if (unsaved?.message !== message) options.log(`raft: no snapshot: ${message}`);
+        unsaved = { message, index: member.status().snapshotIndex };
+      },
     },
   });
   /** The others of the group are told too: they may not see who went on. */
@@ -75,6 +81,7 @@ function start(options: GroupOptions, clock: Clock, random: Random): RunningGrou
     disk: () => member.disk(),
     write: (id, change, first) => member.write(id, change, first),
     hash: () => member.hash(),
+    problem: () => (unsaved === null || member.status().snapshotIndex > unsaved.index ? null : `no snapshot can be written, and the log grows: ${unsaved.message}`),
     read: () => member.read(),
     change: (change) => member.change(change),
     transfer: (target) => member.transfer(target),

@@ -1,5 +1,6 @@
 /** `belt swarm status`: who leads, what Raft knows, what may be lost. */
 import type { CallResult } from '../../swarm-agent/api/calls.ts';
+import type { Answer } from '../../swarm/survey.ts';
 import type { Column } from '../../ui/table.ts';
 import { defineCommand } from '../command.ts';
 import { expiryWarnings } from '../expiry.ts';
@@ -17,8 +18,11 @@ export const command = defineCommand({
   examples: ['belt swarm status', 'belt swarm status --json'],
   async run(ctx) {
     const cluster = ctx.cluster();
-    const status = await withSwarm(ctx, cluster, (swarm) => swarm.cluster('cluster.status', {}));
-    const warnings = [...status.warnings, ...expiryWarnings(cluster.files, ctx.ports.now())];
+    const { status, answers } = await withSwarm(ctx, cluster, async (swarm) => {
+      const known = await swarm.cluster('cluster.status', {});
+      return { status: known, answers: await swarm.healths(known.managers.map(({ name }) => name)) };
+    });
+    const warnings = [...status.warnings, ...problemsOf(answers), ...expiryWarnings(cluster.files, ctx.ports.now())];
     const { leader, term, managers, workers, quorum, reachable, tolerates, raft } = status;
     ctx.ui.report({ leader, term, managers, workers, quorum, reachable, tolerates, warnings, raft }, (ui) => {
       const voters = managers.filter(({ voter }) => voter).length;
@@ -31,6 +35,11 @@ export const command = defineCommand({
     });
   },
 });
+
+/** What the managers' own agents say is wrong: a manager that Raft cannot reach may answer here, and tell why. */
+function problemsOf(answers: readonly Answer[]): string[] {
+  return answers.flatMap(({ machine, health }) => (health?.problems ?? []).map((problem) => `${machine}: ${problem}`));
+}
 
 function row({ name, status, voter, datacenter, matchIndex, lag, rttMs, lastContactMs }: Status['managers'][number]): string[] {
   const ms = (value: number | null): string => (value === null ? '' : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`);

@@ -88,7 +88,7 @@ async function factsOf(agent: Agent): Promise<Facts> {
 function healthOf(agent: Agent): Omit<Health, 'state'> {
   const { identity, manager, session, renewer } = agent;
   const current = session?.current() ?? null;
-  const problems = [agent.trouble, renewer.problem, session?.problem() ?? null, ...agent.attachment.problems()].filter((problem): problem is string => problem !== null);
+  const problems = [agent.trouble, manager?.group.problem() ?? null, renewer.problem, session?.problem() ?? null, ...agent.attachment.problems()].filter((problem): problem is string => problem !== null);
   if (identity.certificate.notAfter < agent.ports.clock.now()) problems.push('the certificate has run out');
   if (manager !== null && manager.group.status().leader === null) problems.push('the managers have no leader');
   return {

@@ -21,6 +21,8 @@ interface Proposal extends Waiting<Revision> {
 
 /** Most proposals that wait for the next turn; more are refused as overloaded. */
 const PROPOSALS_MAX = 65_536;
+/** Pause before another try at a snapshot that could not be written, ms. */
+export const SNAPSHOT_RETRY_MS = 10_000;
 
 export class Member {
   readonly id: MemberId;
@@ -247,11 +249,19 @@ export class Member {
   }
 
   #takeSnapshot(point: NonNullable<Ready['snapshotWanted']>): void {
-    this.#storage.save(point, this.#state, (meta) => {
+    this.#storage.save(point, this.#state, (meta, error) => {
       if (this.#closed) return;
-      this.#node.snapshotTaken(this.#clock.monotonic(), meta);
-      this.#soon();
+      if (error === null) return this.#snapshotTaken(meta);
+      this.#events.onSnapshotFailed?.(error);
+      // Until then the core takes it for under way: on a full disk it would ask for another at every write.
+      this.#clock.after(SNAPSHOT_RETRY_MS, () => this.#snapshotTaken(null));
     });
+  }
+
+  #snapshotTaken(meta: SnapshotMeta | null): void {
+    if (this.#closed) return;
+    this.#node.snapshotTaken(this.#clock.monotonic(), meta);
+    this.#soon();
   }
 
   #receiveSnapshot(write: Ready['snapshotWrites'][number], now: Millis): void {

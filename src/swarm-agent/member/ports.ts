@@ -26,6 +26,8 @@ export interface MemberEvents {
   /** A membership is in force. */
   readonly onMembership?: (membership: Membership) => void;
   readonly onEvent?: (event: RaftEvent) => void;
+  /** A snapshot of its own could not be written: the log grows until one can. Told at each try. */
+  readonly onSnapshotFailed?: (error: BeltError) => void;
   /** The member has stopped by itself: the disk failed, or the cluster's level is above this release. */
   readonly onFailed?: (error: BeltError) => void;
 }

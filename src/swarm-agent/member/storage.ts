@@ -28,13 +28,13 @@ export class Storage {
     return this.found.vote.term === 0 && this.found.entries.length === 0 && this.found.snapshot === null;
   }
 
-  /** Begins a snapshot of `state` as it is now; `taken` is told how it ended. */
-  save(point: SnapshotPoint, state: ClusterState, taken: (meta: SnapshotMeta | null) => void): void {
+  /** Begins a snapshot of `state` as it is now; `taken` is told how it ended, and why it could not be written. */
+  save(point: SnapshotPoint, state: ClusterState, taken: (meta: SnapshotMeta | null, error: BeltError | null) => void): void {
     const encode = freeze(state);
     const { at } = state;
-    this.snapshots.save(point, encode(), (meta) => {
+    this.snapshots.save(point, encode(), (meta, error) => {
       if (meta !== null) this.#snapshotAt = at;
-      taken(meta);
+      taken(meta, error);
     });
   }
 

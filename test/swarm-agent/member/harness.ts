@@ -41,6 +41,7 @@ export interface Node {
   member: Member;
   disk: CrashDisk;
   failures: BeltError[];
+  snapshotFailures: BeltError[];
   /** Syncs end at once; false: they wait for the test. */
   syncs: boolean;
 }
@@ -65,7 +66,7 @@ export class Group {
   /** Starts a member; one that is no founder begins empty and waits to be added. */
   start(id: string, disk: CrashDisk): Node {
     const isFounder = this.#founding.members.some((member) => member.id === id);
-    const node: Node = { id, disk, failures: [], syncs: true, member: undefined as unknown as Member };
+    const node: Node = { id, disk, failures: [], snapshotFailures: [], syncs: true, member: undefined as unknown as Member };
     this.nodes.set(id, node);
     const options: MemberOptions = {
       id, disk, clock: this.clock, random: seeded(id), config: this.#config, segmentBytes: 16 * 1024,
@@ -75,7 +76,7 @@ export class Group {
         this.#receivers.set(id, receive);
         return { send: (messages) => void this.#wire.push(...messages), setPeers: () => undefined, close: () => void this.#receivers.delete(id) };
       },
-      events: { onFailed: (error) => node.failures.push(error) },
+      events: { onFailed: (error) => node.failures.push(error), onSnapshotFailed: (error) => node.snapshotFailures.push(error) },
     };
     node.member = new Member(options);
     return node;

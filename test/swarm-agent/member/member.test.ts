@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { SNAPSHOT_RETRY_MS } from '../../../src/swarm-agent/member/member.ts';
 import type { Change } from '../../../src/swarm-agent/store/commands.ts';
 import type { SealedText } from '../../../src/swarm-agent/store/records.ts';
 import { CrashDisk } from '../log/crash-disk.ts';
@@ -171,6 +172,27 @@ describe('snapshots', () => {
     const again = group.restart('d');
     await group.run(1_000);
     expect(JSON.stringify(again.member.hash())).toBe(hash);
+  });
+
+  test('that cannot be written are told of and tried again after a pause, not at every write', async () => {
+    const group = await elected(['a', 'b', 'c'], config);
+    const { member, disk, snapshotFailures } = group.leader();
+    const open = disk.open.bind(disk);
+    let tries = 0;
+    let isFull = true;
+    disk.open = (name) => {
+      if (name !== 'snapshot-saving' || !isFull) return open(name);
+      tries += 1;
+      throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    };
+    for (let i = 0; i < 200; i++) await settledSoon(group, member.write(`r${i}`, set('key', `${i}`)));
+    expect(tries).toBe(1);
+    expect(snapshotFailures.map(({ code }) => code)).toEqual(['disk']);
+    isFull = false;
+    await group.run(SNAPSHOT_RETRY_MS);
+    await settledSoon(group, member.write('last', set('key', 'last')));
+    await group.run(100);
+    expect(member.status().snapshotIndex).toBeGreaterThan(200);
   });
 
   async function settledSoon(group: Group, promise: Promise<unknown>): Promise<void> {
