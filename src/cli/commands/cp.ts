@@ -1,4 +1,5 @@
 /** `belt cp FILE RANGE:PATH`, `belt cp NAME:PATH FILE`: one file to many machines, or from one. */
+import { randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream, renameSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -70,19 +71,21 @@ async function upload(connection: SshConnection, local: string, remote: string, 
   const target = quoteWord(remote);
   // The shell's own number keeps two copies apart where machines share a folder.
   const beside = `${quoteWord(`${remote}.belt-cp-`)}"$$"`;
-  const line = `umask 077; [ ! -d ${target} ] || { echo 'is a folder; end the path with /' >&2; exit 1; }; cat > ${beside} && chmod ${mode.toString(8)} ${beside} && mv -f ${beside} ${target}`;
+  const line = `umask 077; [ ! -d ${target} ] || { echo 'is a folder; end the path with /' >&2; exit 1; }; cat > ${beside} && chmod ${mode.toString(8)} -- ${beside} && mv -f -- ${beside} ${target}`;
   const { code, stderr } = await connection.exec(line, { stdin: createReadStream(local), signal });
   if (code !== 0) throw new BeltError('remote_command', `${remote}: ${stderr.trim() || `exit ${code}`}`, { machine: connection.machine });
 }
 
+/** As the upload: whole or not at all, and open to nobody here who may not read it there. The name beside is nobody's to guess and must be new, for the folder may be anybody's. */
 async function download(connection: SshConnection, remote: string, local: string, signal: AbortSignal): Promise<void> {
-  const stream = await connection.stream(`cat ${quoteWord(remote)}`, { signal });
+  const mode = await remoteMode(connection, remote, signal);
+  const stream = await connection.stream(`cat -- ${quoteWord(remote)}`, { signal });
   stream.stdin.end();
-  const beside = `${local}.belt-cp`;
+  const beside = `${local}.belt-cp-${randomBytes(6).toString('hex')}`;
   let complaint = '';
   stream.stderr.on('data', (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(0, 1000)));
   try {
-    const file = createWriteStream(beside);
+    const file = createWriteStream(beside, { flags: 'wx', mode });
     // A full disk or a missing folder here: without the hang-up the command over there waits for a reader for good.
     file.once('error', () => stream.close());
     await pipeline(stream.stdout, file);
@@ -92,4 +95,10 @@ async function download(connection: SshConnection, remote: string, local: string
   } finally {
     rmSync(beside, { force: true });
   }
+}
+
+/** The file's mode over there; the strictest where the machine cannot tell. */
+async function remoteMode(connection: SshConnection, remote: string, signal: AbortSignal): Promise<number> {
+  const { code, stdout } = await connection.exec(`stat -L -c %a -- ${quoteWord(remote)}`, { signal });
+  return code === 0 && /^[0-7]{1,4}\n$/.test(stdout) ? Number.parseInt(stdout, 8) & 0o777 : 0o600;
 }
