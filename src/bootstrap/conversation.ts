@@ -23,11 +23,14 @@ export interface Said {
 /** Longest line and longest memory of error output, characters. */
 const LINE_MAX = 131_072;
 const ERRORS_MAX = 2_000;
+/** Sayings of one conversation: a few hundred are usual. */
+const SAID_MAX = 10_000;
 
 export class Conversation {
   readonly #machine: string;
   readonly #remote: Remote;
   readonly #said: Said[] = [];
+  #count = 0;
   #partial = '';
   #errors = '';
   #ended: BeltError | null = null;
@@ -90,7 +93,13 @@ export class Conversation {
     this.#partial = (lines.pop() ?? '').slice(0, LINE_MAX);
     for (const line of lines) {
       const [, word, rest = ''] = /^belt: (\S+) ?(.*)$/.exec(line) ?? [];
-      if (word !== undefined) this.#said.push({ word, rest });
+      if (word === undefined) continue;
+      this.#count += 1;
+      if (this.#count <= SAID_MAX) this.#said.push({ word, rest });
+    }
+    if (this.#count > SAID_MAX && this.#ended === null) {
+      this.#end(new BeltError('remote_command', `${this.#machine} says more than ${SAID_MAX} things in one bootstrap`, { machine: this.#machine, next: `belt ssh ${this.#machine} and look what it runs` }));
+      this.#remote.close();
     }
     this.#wake?.();
   }
