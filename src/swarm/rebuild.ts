@@ -68,14 +68,14 @@ export function planRebuild({ answers, survey, machines, from, force }: RebuildQ
   return { survivor, reform, survivors, rejoin, absent, epoch: nextEpoch(answers), gone: known.filter((name) => !machines.has(name)) };
 }
 
-/** How many rebuilds a worker may have seen that no manager which answers knows of: its word is not a manager's, and an epoch only ever grows. */
-const UNSEEN_REBUILDS_MAX = 16;
+/** How far a worker may be past all managers that answer: its word is not a manager's, and what it says must not use up the numbers there are. */
+const UNSEEN_EPOCHS_MAX = 1_000_000;
 
 /** One past every epoch that a node has heard of. */
 function nextEpoch(answers: readonly Answer[]): number {
   const heard = answers.flatMap(({ health }) => (health === null ? [] : [{ isManager: health.role === 'manager', epoch: Math.max(health.epoch, health.raft?.epoch ?? 0) }]));
   const managers = Math.max(0, ...heard.filter(({ isManager }) => isManager).map(({ epoch }) => epoch));
-  const believed = heard.map(({ epoch }) => epoch).filter((epoch) => epoch <= managers + UNSEEN_REBUILDS_MAX);
+  const believed = heard.map(({ epoch }) => epoch).filter((epoch) => epoch <= managers + UNSEEN_EPOCHS_MAX);
   return Math.max(managers, ...believed) + 1;
 }
 
