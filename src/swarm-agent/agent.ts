@@ -314,9 +314,12 @@ export class Agent {
       const { raft, raftAside } = this.ports.files.paths;
       const keep = group !== undefined && group.status().lastIndex > 0;
       await this.#endRole();
-      beginAnew(raft, raftAside, { epoch, keep });
-      if (keep) this.ports.log(`raft: the state of epoch ${group.epoch} is kept in ${raftAside}`);
-      await this.playRole();
+      try {
+        beginAnew(raft, raftAside, { epoch, keep });
+        if (keep) this.ports.log(`raft: the state of epoch ${group.epoch} is kept in ${raftAside}`);
+      } finally {
+        await this.playRole();
+      }
     });
   }
 

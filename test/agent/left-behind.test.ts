@@ -69,8 +69,15 @@ describe('a majority of the old group after a rebuild', { timeout: 120_000 }, ()
     }
     // Should all of the new epoch be gone for good, one that was left behind can be the survivor of the next.
     expect(await codeOf(harness.client.call(old[0]!.endpoint, 'node.reform', { epoch: 1 }))).toBe('refused');
+    // A disk that does not let the old state be set aside is told of, and tried again.
+    const paths = old[0]!.files.paths as { raftAside: string };
+    const { raftAside } = paths;
+    paths.raftAside = '/nowhere/raft.old';
     await harness.start(survivor);
     await harness.start(second);
+    await until(async () => (await health(old[0]!)).problems.some((line) => line.includes('cannot set')), 'the disk is told of');
+    expect((await health(old[0]!)).raft).toMatchObject({ epoch: 0, state: 'stopped' });
+    paths.raftAside = raftAside;
     await allBack(survivor, 5);
   });
 

@@ -170,5 +170,8 @@ async function reform(agent: Agent, { epoch }: CheckedParams<'node.reform'>, { d
     });
   }
   await agent.settled(deadline - 200);
-  return { changed: !alone, raft: needManager(agent).view() };
+  const manager = needManager(agent);
+  // Whoever comes next asks who it is: a leader that has not applied its log yet would know nobody.
+  await manager.group.read();
+  return { changed: !alone, raft: manager.view() };
 }
