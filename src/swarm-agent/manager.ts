@@ -176,7 +176,7 @@ export class Manager {
     return {
       state: status.role === 'leader' ? 'leader' : status.role === 'failed' ? 'stopped' : self?.voter !== true ? 'learner' : status.role === 'follower' ? 'follower' : 'candidate',
       epoch: group.epoch, term: status.term, leader: status.leader, commitIndex: status.commit, appliedIndex: status.applied,
-      lastIndex: status.lastIndex, snapshotIndex: status.snapshotIndex, ...group.disk(),
+      lastIndex: status.lastIndex, lastTerm: status.lastTerm, snapshotIndex: status.snapshotIndex, ...group.disk(),
       members: status.membership.members.map(({ id, address, voter }) => ({ id, address, voter, name: nodes.get(id)?.name ?? id, datacenter: nodes.get(id)?.datacenter ?? '' })),
     };
   }

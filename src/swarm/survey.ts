@@ -29,9 +29,13 @@ export interface Survey {
   readonly epoch: number;
 }
 
-/** Orders views: the later epoch, then the later term, then the longer committed log. Positive when `a` knows more. */
+/**
+ * Orders views: the later epoch, then the log that Raft calls more up to date (paper, 5.4.1): it holds whatever was acknowledged and any of the two holds.
+ * The term a member is in says nothing of its log: one that voted for a leader and heard no more of it is ahead by term and behind by entries.
+ * Positive when `a` knows more.
+ */
 export function compareViews(a: RaftView, b: RaftView): number {
-  return a.epoch - b.epoch || a.term - b.term || a.commitIndex - b.commitIndex || a.lastIndex - b.lastIndex;
+  return a.epoch - b.epoch || (a.lastTerm ?? a.term) - (b.lastTerm ?? b.term) || a.lastIndex - b.lastIndex || a.commitIndex - b.commitIndex;
 }
 
 /** What the answers say together. `known`: the managers as remembered, for the case that none answers. */

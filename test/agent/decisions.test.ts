@@ -74,7 +74,7 @@ describe('the leader’s next step', () => {
     return made;
   };
   const raft = (members: Record<string, 'voter' | 'lost' | 'learner' | 'grown'>): RaftStatus => ({
-    id: 'a', role: 'leader', term: 1, leader: 'a', commit: 1, applied: 1, durable: 1, firstIndex: 1, lastIndex: 1, snapshotIndex: 0, heartbeatMs: 50, electionMs: 150,
+    id: 'a', role: 'leader', term: 1, leader: 'a', commit: 1, applied: 1, durable: 1, firstIndex: 1, lastIndex: 1, lastTerm: 1, snapshotIndex: 0, heartbeatMs: 50, electionMs: 150,
     membership: { members: Object.entries(members).map(([id, kind]) => ({ id, voter: kind === 'voter' || kind === 'lost', address: '' })) },
     peers: Object.entries(members).filter(([id]) => id !== 'a').map(([id, kind]) => ({
       id, voter: kind === 'voter' || kind === 'lost', match: 1, lag: 0, state: 'replicate', rttMs: 1, lastContactMs: kind === 'lost' ? 5000 : 1, caughtUp: kind === 'grown',

@@ -13,7 +13,7 @@ const NAMES = ['mg0', 'mg1', 'mg2', 'mg3', 'mg4'];
 const members = (names: readonly string[]): RaftView['members'] => names.map((name) => ({ id: id(name), name, address: `${name}:2378`, voter: true, datacenter: '' }));
 
 function view(more: Partial<RaftView> = {}): RaftView {
-  return { state: 'follower', epoch: 0, term: 3, leader: null, commitIndex: 10, appliedIndex: 10, lastIndex: 10, logBytes: null, snapshotIndex: 0, snapshotAgeMs: null, members: members(NAMES), ...more };
+  return { state: 'follower', epoch: 0, term: 3, leader: null, commitIndex: 10, appliedIndex: 10, lastIndex: 10, lastTerm: 3, logBytes: null, snapshotIndex: 0, snapshotAgeMs: null, members: members(NAMES), ...more };
 }
 function answer(machine: string, raft: RaftView | null, more: Partial<NonNullable<Answer['health']>> = {}): Answer {
   return { machine, health: { machine, nodeId: id(machine), role: raft === null ? 'worker' : 'manager', raft, session: null, epoch: raft?.epoch ?? 0, certificateExpires: '', state: null, problems: [], ...more } };
@@ -46,9 +46,11 @@ describe('a survey', () => {
   });
   test.each([
     ['epoch first', { epoch: 1, term: 1 }, { epoch: 0, term: 9, commitIndex: 99 }],
-    ['then the term', { term: 4, commitIndex: 1 }, { term: 3, commitIndex: 99 }],
-    ['then what is committed', { commitIndex: 11 }, { lastIndex: 99 }],
-    ['then the log', { lastIndex: 11 }, {}],
+    ['then the term of the last entry', { lastTerm: 4, commitIndex: 1 }, { lastTerm: 3, lastIndex: 99, commitIndex: 99 }],
+    ['then the length of the log', { lastIndex: 11 }, { commitIndex: 11 }],
+    ['then what is known to be committed', { commitIndex: 11 }, {}],
+    // It voted for a leader of term 4 who died before it sent anything: ten acknowledged entries are in the other's log alone.
+    ['not the term a member is in', { term: 3, lastIndex: 20, commitIndex: 20 }, { term: 4, lastIndex: 10 }],
   ])('knows more: %s', (_name, more, less) => {
     expect(compareViews(view(more), view(less))).toBeGreaterThan(0);
     expect(compareViews(view(less), view(more))).toBeLessThan(0);

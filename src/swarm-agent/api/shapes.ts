@@ -109,6 +109,8 @@ export const RaftView = v.object({
   commitIndex: count,
   appliedIndex: count,
   lastIndex: count,
+  /** The term of the last entry; null from an agent that did not tell it yet. */
+  lastTerm: v.optional(v.nullable(count), null),
   logBytes: v.nullable(count),
   snapshotIndex: count,
   snapshotAgeMs: v.nullable(count),

@@ -11,6 +11,7 @@ export function statusOf(core: Core): RaftStatus {
     durable: log.durable,
     firstIndex: log.compacted + 1,
     lastIndex: log.lastIndex,
+    lastTerm: log.lastTerm,
     snapshotIndex: core.snapshot?.index ?? 0,
     heartbeatMs: timing.heartbeatMs,
     electionMs: timing.electionMs,

@@ -2,9 +2,8 @@
  * The words of the Raft core: what is kept, what is sent, what is asked of the member that runs it. "Paper" is Ongaro and Ousterhout, "In Search
  * of an Understandable Consensus Algorithm" (extended version); "thesis" is Ongaro's "Consensus: Bridging Theory and Practice".
  *
- * The core does nothing itself. It is given inputs (methods of `RaftNode`, each with the time) and answers with a {@link Ready}: a list of
- * things to do. What must wait for the disk is held back *inside the core* and comes out of a later `Ready`, after the runner has
- * reported the write as durable; so a runner cannot send a vote or an acknowledgement too early.
+ * The core does nothing itself. It is given inputs (methods of `RaftNode`, each with the time) and answers with a {@link Ready}: a list of things to do. What must
+ * wait for the disk is held back *inside the core* and comes out of a later `Ready`, when the write is durable: no vote or acknowledgement is sent too early.
  */
 
 /** A member's id (the node id in its certificate). Never used twice for different disks. */
@@ -374,6 +373,7 @@ export interface RaftStatus {
   readonly durable: LogIndex;
   readonly firstIndex: LogIndex;
   readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
   readonly snapshotIndex: LogIndex;
   readonly heartbeatMs: Millis;
   readonly electionMs: Millis;
