@@ -3,9 +3,10 @@ import type { DriverBlock } from '../src/inventory/settings.ts';
 import type { Driver, OrderedMachine } from '../src/provision/driver.ts';
 import type { Parts } from '../src/provision/parts.ts';
 import type { Estimate } from '../src/provision/rate-limit.ts';
+import type { Snapshots } from '../src/provision/snapshots.ts';
 
 /** A driver and what stands beside it. */
-export interface Registered {
+interface Registered {
   readonly block: () => Promise<DriverBlock>;
   /** `options` were checked by the block's schema. */
   readonly create: (options: never) => Promise<Driver>;
@@ -13,6 +14,8 @@ export interface Registered {
   readonly estimate?: (options: never, machines: readonly OrderedMachine[]) => Promise<Estimate>;
   /** What a cluster has there besides machines; left out where that is nothing. */
   readonly parts?: (options: never) => Promise<Parts>;
+  /** Snapshots of machines; left out where belt takes none. */
+  readonly snapshots?: (options: never) => Promise<Snapshots>;
 }
 
 /** A block whose schema is one `v.strictObject`; the cast is because valibot's object types are invariant in their entries. */
@@ -37,6 +40,7 @@ export const DRIVERS: Readonly<Record<string, Registered>> = {
     create: async (options) => (await import('./digitalocean/driver.ts')).createDriver(options),
     estimate: async (options, machines) => (await import('./digitalocean/estimate.ts')).estimateCreate(options, machines),
     parts: async (options) => (await import('./digitalocean/parts.ts')).createParts(options),
+    snapshots: async (options) => (await import('./digitalocean/snapshots.ts')).createSnapshots(options),
   },
   ec2: {
     block: async () => {
@@ -46,6 +50,7 @@ export const DRIVERS: Readonly<Record<string, Registered>> = {
     create: async (options) => (await import('./ec2/driver.ts')).createDriver(options),
     estimate: async (options, machines) => (await import('./ec2/estimate.ts')).estimateCreate(options, machines),
     parts: async (options) => (await import('./ec2/parts.ts')).createParts(options),
+    snapshots: async (options) => (await import('./ec2/snapshots.ts')).createSnapshots(options),
   },
   azure: {
     block: async () => {

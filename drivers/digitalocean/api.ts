@@ -33,6 +33,8 @@ export const Droplet = v.object({
 });
 export type Droplet = v.InferOutput<typeof Droplet>;
 const Key = v.object({ id: v.number(), name: v.string(), fingerprint: v.string(), public_key: v.string() });
+const DropletSnapshot = v.object({ id: v.string(), name: v.string(), created_at: v.string(), regions: v.array(v.string()), size_gigabytes: v.number(), tags: v.nullable(v.array(v.string())) });
+export type DropletSnapshot = v.InferOutput<typeof DropletSnapshot>;
 const Size = v.object({ slug: v.string(), memory: v.number(), vcpus: v.number(), price_hourly: v.number(), regions: v.array(v.string()), available: v.boolean() });
 const Vpc = v.object({ id: v.string(), name: v.string(), region: v.string(), ip_range: v.string() });
 const Sources = v.object({ addresses: v.optional(v.nullable(v.array(v.string())), []), tags: v.optional(v.nullable(v.array(v.string())), []) });
@@ -60,7 +62,8 @@ export interface CreateBody {
   readonly names: readonly string[];
   readonly region: string;
   readonly size: string;
-  readonly image: string;
+  /** A slug, or the number of a snapshot. */
+  readonly image: string | number;
   readonly ssh_keys: readonly number[];
   readonly tags: readonly string[];
   readonly vpc_uuid?: string;
@@ -187,6 +190,26 @@ export class DigitalOceanApi {
   }
   async destroy(id: string, signal: AbortSignal): Promise<void> {
     await this.#safe('DELETE', `droplets/${encodeURIComponent(id)}`, {}, undefined, signal);
+  }
+  /** One call, not repeated: two would be two snapshots. `unknown`: the answer was lost, or the droplet was busy. */
+  async snapshot(id: string, name: string, signal: AbortSignal): Promise<'asked' | 'unknown'> {
+    try {
+      await this.#once('POST', `droplets/${encodeURIComponent(id)}/actions`, {}, { type: 'snapshot', name }, signal);
+      return 'asked';
+    } catch (error) {
+      if (error instanceof UnknownEffect) return 'unknown';
+      throw error;
+    }
+  }
+  snapshots(signal: AbortSignal): Promise<DropletSnapshot[]> {
+    return this.#all('snapshots', 'snapshots', DropletSnapshot, { resource_type: 'droplet' }, signal);
+  }
+  async deleteSnapshot(id: string, signal: AbortSignal): Promise<void> {
+    await this.#safe('DELETE', `snapshots/${encodeURIComponent(id)}`, {}, undefined, signal);
+  }
+  async tagImages(tag: string, ids: readonly string[], signal: AbortSignal): Promise<void> {
+    await this.createTag(tag, signal);
+    await this.#safe('POST', `tags/${tag}/resources`, {}, { resources: ids.map((id) => ({ resource_id: id, resource_type: 'image' })) }, signal);
   }
   async destroyByTag(tag: string, signal: AbortSignal): Promise<void> {
     await this.#safe('DELETE', 'droplets', { tag_name: tag }, undefined, signal);

@@ -125,7 +125,7 @@ class DigitalOceanDriver implements Driver {
       names,
       region,
       size: order.type,
-      image: order.image ?? this.#options.image,
+      image: imageOf(order.image ?? this.#options.image),
       ssh_keys: place.keys,
       tags: writeTags(order, order.id, order.tags),
       ...(place.vpc === undefined ? {} : { vpc_uuid: place.vpc }),
@@ -343,6 +343,9 @@ function wholeCluster(before: ReadonlyMap<string, Droplet>, ids: readonly string
   const asked = new Set(ids);
   return members.length === ids.length && members.every((droplet) => asked.has(String(droplet.id))) ? tag : null;
 }
+
+/** Snapshots go by their number, public images by their slug. */
+const imageOf = (image: string): string | number => (/^\d+$/.test(image) ? Number(image) : image);
 
 function failed(name: string, error: BeltError): Outcome {
   return { name, ok: false, error };

@@ -78,7 +78,9 @@ export function missingPermissions(group: Sdk.SecurityGroup, options: Ec2Options
 /** A permission for each of its sources, with a text that is the same for the same rule: EC2 tells several of one port in one. */
 function sourcesOf({ IpProtocol, FromPort, ToPort, IpRanges = [], UserIdGroupPairs = [] }: Sdk.IpPermission): [string, Sdk.IpPermission][] {
   const port = { IpProtocol, ...(FromPort === undefined ? {} : { FromPort }), ...(ToPort === undefined ? {} : { ToPort }) };
-  const text = (source: string | undefined): string => `${IpProtocol} ${FromPort ?? ''} ${ToPort ?? ''} ${source}`;
+  // Only these have ports; for the rest EC2 tells none, or -1.
+  const ports = IpProtocol === 'tcp' || IpProtocol === 'udp' ? `${FromPort} ${ToPort}` : '';
+  const text = (source: string | undefined): string => `${IpProtocol} ${ports} ${source}`;
   return [
     ...IpRanges.map(({ CidrIp }): [string, Sdk.IpPermission] => [text(CidrIp), { ...port, IpRanges: [{ CidrIp }] }]),
     ...UserIdGroupPairs.map(({ GroupId }): [string, Sdk.IpPermission] => [text(GroupId), { ...port, UserIdGroupPairs: [{ GroupId }] }]),
@@ -114,7 +116,7 @@ export function permissions(group: string, allowFrom: readonly string[]): Sdk.Ip
     port('udp', 7946, members),
     port('udp', 4789, members),
     // Encrypted overlay networks are ESP.
-    { IpProtocol: '50', ...members },
+    port('50', -1, members),
   ];
 }
 

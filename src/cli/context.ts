@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
-import { DRIVERS, driverBlocks, type Registered } from '../../drivers/registry.ts';
+import { DRIVERS, driverBlocks } from '../../drivers/registry.ts';
 import { BeltError } from '../errors.ts';
 import type { ConfigFile } from '../inventory/config-file.ts';
 import { clusterExists, type ClusterFiles, clusterFiles, type OpenCluster, openCluster, viewCluster } from '../inventory/cluster.ts';
@@ -10,6 +10,8 @@ import { DEFAULT_CLUSTER, findHome, type Home, readCurrent } from '../inventory/
 import type { DriverBlock, Settings } from '../inventory/settings.ts';
 import { type ClusterState, emptyState } from '../inventory/state.ts';
 import type { ClusterTag, Driver } from '../provision/driver.ts';
+import type { Parts } from '../provision/parts.ts';
+import type { Snapshots } from '../provision/snapshots.ts';
 import type { Ui } from '../ui/ui.ts';
 import type { GlobalFlags } from './command.ts';
 
@@ -32,6 +34,12 @@ export interface ClusterView {
   readonly exists: boolean;
   readonly state: Readonly<ClusterState>;
   readonly tag: ClusterTag;
+}
+
+/** What may stand beside a driver. */
+interface Beside {
+  readonly parts: Parts;
+  readonly snapshots: Snapshots;
 }
 
 /** What is about to happen to machines, for {@link Context.guard}. */
@@ -146,9 +154,9 @@ export class Context {
   }
 
   /** What stands beside the driver of this name, such as its `parts`; null where it has nothing of the kind. Throws `config`. */
-  async beside<K extends 'parts'>(name: string, kind: K): Promise<Awaited<ReturnType<NonNullable<Registered[K]>>> | null> {
+  async beside<K extends keyof Beside>(name: string, kind: K): Promise<Beside[K] | null> {
     const make = this.ports.drivers?.[name] === undefined ? DRIVERS[name]?.[kind] : undefined;
-    return make === undefined ? null : ((await make((await this.driverOptions(name, await this.settings())) as never)) as Awaited<ReturnType<NonNullable<Registered[K]>>>);
+    return make === undefined ? null : ((await make((await this.driverOptions(name, await this.settings())) as never)) as Beside[K]);
   }
 
   /** The options of a driver as they are in force, defaults filled in. */

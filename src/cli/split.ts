@@ -27,10 +27,11 @@ export function splitLine(argv: readonly string[], entries: readonly CommandEntr
   const word = argv[first] ?? '';
   const before = argv.slice(0, first);
   const single = entries.find((entry) => entry.path === word);
-  if (single !== undefined) return cut(single, before, argv.slice(first + 1));
   const group = entries.filter((entry) => entry.path.startsWith(`${word} `));
-  if (group.length === 0) throw unknownCommand(word, entries.map((entry) => entry.path));
   const second = nextWord(argv, first + 1);
+  // `snapshot` is a command, and `snapshot ls` another.
+  if (single !== undefined && !group.some(({ path }) => second !== null && path === `${word} ${argv[second]}`)) return cut(single, before, argv.slice(first + 1));
+  if (group.length === 0) throw unknownCommand(word, entries.map((entry) => entry.path));
   if (second === null) return { entry: null, group: word, own: [...before, ...argv.slice(first + 1)], rest: [] };
   const entry = group.find((candidate) => candidate.path === `${word} ${argv[second]}`);
   if (entry === undefined) throw unknownCommand(`${word} ${argv[second]}`, group.map((candidate) => candidate.path));

@@ -140,7 +140,7 @@ describe('the ec2 driver on the fake', () => {
     const moved = createDriver(v.parse(Ec2Options, { access_key_id: 'AKIAFAKE', secret_access_key: 'x', region: 'eu-west-1', regions: ['eu-west-1'], endpoint: fake.url, allow_from: ['203.0.113.7', '198.51.100.0/24'] }), { pace: scaledPace(100) });
     await create(moved, order(1, { id: 'another', machines: [{ name: 'late', region: 'eu-west-1', zone: null }] }));
     expect(group?.rules.map(({ protocol, from, source }) => `${protocol}/${from} ${source === group.id ? 'members' : source}`).sort()).toEqual([
-      '50/undefined members', 'tcp/22 198.51.100.0/24', 'tcp/22 203.0.113.7/32', 'tcp/2376 198.51.100.0/24', 'tcp/2376 203.0.113.7/32', 'tcp/2377 members', 'tcp/2378 198.51.100.0/24', 'tcp/2378 203.0.113.7/32',
+      '50/-1 members', 'tcp/22 198.51.100.0/24', 'tcp/22 203.0.113.7/32', 'tcp/2376 198.51.100.0/24', 'tcp/2376 203.0.113.7/32', 'tcp/2377 members', 'tcp/2378 198.51.100.0/24', 'tcp/2378 203.0.113.7/32',
       'tcp/2378 members', 'tcp/7946 members', 'udp/4789 members', 'udp/7946 members',
     ]);
   });

@@ -12,7 +12,7 @@ export const FUNCTION_LINES_MAX = 70;
 const AGENT_SEAM = ['src/swarm-agent/api/calls.ts', 'src/swarm-agent/api/client.ts', 'src/swarm-agent/transport/frames.ts', 'src/swarm-agent/identity/config.ts', 'src/swarm-agent/bundle.ts'];
 const LOW = ['src/errors.ts', 'src/range/', 'src/topology/'];
 const MIDDLE = [...LOW, 'src/certs/', 'src/ssh/', 'src/inventory/'];
-const DRIVER = ['src/errors.ts', 'src/provision/driver.ts', 'src/provision/parts.ts', 'src/provision/sizes.ts', 'src/provision/rate-limit.ts', 'src/provision/retry.ts', 'src/provision/fan-out.ts', 'src/provision/name-runs.ts'];
+const DRIVER = ['src/errors.ts', 'src/provision/driver.ts', 'src/provision/parts.ts', 'src/provision/snapshots.ts', 'src/provision/sizes.ts', 'src/provision/rate-limit.ts', 'src/provision/retry.ts', 'src/provision/fan-out.ts', 'src/provision/name-runs.ts'];
 
 /**
  * Who may import whom (docs/architecture.md, "Layers"): the first entry that a path starts with counts. Files of the same folder see each other.
@@ -33,7 +33,7 @@ const LAYERS: readonly (readonly [folder: string, allowed: readonly string[]])[]
   ['src/ui/', LOW],
   ['src/cli/', [...MIDDLE, 'src/bootstrap/', 'src/provision/', 'src/swarm/', 'src/ui/', 'drivers/registry.ts', ...AGENT_SEAM]],
   // The one file that names all drivers, each behind an import() of its own.
-  ['drivers/registry.ts', ['src/errors.ts', 'src/inventory/', 'src/provision/driver.ts', 'src/provision/parts.ts', 'src/provision/rate-limit.ts', 'drivers/']],
+  ['drivers/registry.ts', ['src/errors.ts', 'src/inventory/', 'src/provision/driver.ts', 'src/provision/parts.ts', 'src/provision/snapshots.ts', 'src/provision/rate-limit.ts', 'drivers/']],
   ['drivers/local/', [...DRIVER, 'src/ssh/server.ts', 'src/ssh/lines.ts']],
   ['drivers/', DRIVER],
 ];

@@ -13,6 +13,7 @@ import { defineCommand } from '../command.ts';
 import { type ClusterView, Context } from '../context.ts';
 import { removeUnusedParts } from '../findings.ts';
 import { currentFleet } from '../ranges.ts';
+import { snapshotsOn } from '../snapshots.ts';
 
 export const command = defineCommand({
   positionals: { name: 'one' },
@@ -44,6 +45,8 @@ export const command = defineCommand({
       const error = outcomeError(outcomes, 'removed') ?? (await partsError(ctx, cluster, drivers));
       if (error !== null && !(args.force && outcomes.every(({ ok }) => ok))) throw error;
       if (error !== null) ctx.ui.warn(`left behind: ${error.message}`);
+      const kept = await snapshotsOn(ctx, cluster, drivers);
+      if (kept.length > 0) ctx.ui.warn(`${kept.length} snapshots stay, and cost what snapshots cost: ${kept.map(({ driver, id }) => `${driver} ${id}`).join(', ')}`);
       rmSync(clusterFiles(ctx.home, args.name).folder, { recursive: true, force: true });
     } finally {
       close();

@@ -19,6 +19,7 @@ import type { Context } from '../context.ts';
 import { parseDuration } from '../duration.ts';
 import { MACHINE_COLUMNS, machineDocument, machineRow } from '../machine-table.ts';
 import { readRanges } from '../ranges.ts';
+import { imageOf } from '../snapshots.ts';
 import { estimateOf, leastTime, showPlan } from '../show-plan.ts';
 
 export const command = defineCommand({
@@ -26,7 +27,7 @@ export const command = defineCommand({
   options: {
     region: { type: 'string', requiresArg: true, describe: 'regions, REGION[/ZONE][,…]; machines are dealt out in turn' },
     topology: { type: 'string', requiresArg: true, describe: 'spread by a layout such as 5/3 instead of in turn' },
-    image: { type: 'string', requiresArg: true, describe: "the cloud's name of an image" },
+    image: { type: 'string', requiresArg: true, describe: "the cloud's name of an image, or a snapshot MACHINE@LABEL" },
     spot: { type: 'boolean', default: false, describe: 'interruptible capacity where the cloud has it' },
     wait: { type: 'boolean', default: true, describe: 'wait until the machines are active; --no-wait ends when they are asked for' },
     timeout: { type: 'string', default: '10m', requiresArg: true, describe: 'how long to wait' },
@@ -45,7 +46,7 @@ export const command = defineCommand({
     const dealt = dealOut(names.length, places, topology);
     const machines: OrderedMachine[] = names.map((name, at) => place(name, dealt[at] ?? ''));
     const size = resolveSize(await driver.types(ctx.signal), args.size, [...new Set(machines.map((machine) => machine.region))]);
-    const ask: CreateAsk = { driver: driver.name, machines, type: size.type, memoryMb: size.memoryMb, image: args.image ?? (settings.top.image?.value as string | undefined) ?? null, spot: args.spot };
+    const ask: CreateAsk = { driver: driver.name, machines, type: size.type, memoryMb: size.memoryMb, image: await imageOf(ctx, driver.name, args.image ?? (settings.top.image?.value as string | undefined) ?? null, machines), spot: args.spot };
     return ctx.change(async ({ store, files, tag }) => {
       const others = driversInPlay(store.state).filter((name) => name !== driver.name);
       const deps: CreateDeps = {

@@ -1,5 +1,5 @@
 /** How the fake account's holdings look in replies. */
-import { REGIONS, SIZES, type Account, type Action, type Droplet } from './state.ts';
+import { REGIONS, SIZES, type Account, type Action, type Droplet, type Snapshot } from './state.ts';
 
 const iso = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 
@@ -25,7 +25,7 @@ export function renderDroplet(account: Account, droplet: Droplet): Record<string
     backup_ids: [],
     next_backup_window: null,
     snapshot_ids: [],
-    image: { id: 1, name: droplet.image, type: 'base', distribution: 'Debian', slug: droplet.image, public: true, regions: REGIONS, created_at: iso(0), min_disk_size: 10, size_gigabytes: 2.5, tags: [], status: 'available' },
+    image: { ...imageName(account, droplet.image), distribution: 'Debian', public: true, regions: REGIONS, created_at: iso(0), min_disk_size: 10, size_gigabytes: 2.5, tags: [], status: 'available' },
     volume_ids: [],
     size: droplet.size,
     size_slug: droplet.size.slug,
@@ -34,6 +34,15 @@ export function renderDroplet(account: Account, droplet: Droplet): Record<string
     tags: droplet.tags,
     vpc_uuid: droplet.vpc,
   };
+}
+
+function imageName(account: Account, image: string): Record<string, unknown> {
+  const snapshot = account.snapshots.get(image);
+  return snapshot === undefined ? { id: 1, name: image, type: 'base', slug: image } : { id: Number(image), name: snapshot.name, type: 'snapshot', slug: null };
+}
+
+export function renderSnapshot({ id, name, droplet, readyMs, tags }: Snapshot): Record<string, unknown> {
+  return { id, name, created_at: iso(readyMs), regions: [droplet.region], min_disk_size: droplet.size.disk, size_gigabytes: 1.5, resource_id: String(droplet.id), resource_type: 'droplet', tags };
 }
 
 export function renderAction(account: Account, action: Action, region: string): Record<string, unknown> {

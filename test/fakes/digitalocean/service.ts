@@ -7,7 +7,7 @@ import type { FakeReply, FakeRequest, FakeService } from '../http-fake.ts';
 import { startFake, type RunningFake } from '../http-fake.ts';
 import { SlidingWindow, scaledClock, type FakeClock } from '../limits.ts';
 import { Contract } from './contract.ts';
-import { renderAction, renderDroplet, renderPage, renderRegion } from './render.ts';
+import { renderAction, renderDroplet, renderPage, renderRegion, renderSnapshot } from './render.ts';
 import { Account, REGIONS, SIZES, type Droplet } from './state.ts';
 
 export interface DigitalOceanFakeOptions {
@@ -161,6 +161,11 @@ class DigitalOceanService implements FakeService {
         return [204, undefined];
       case 'dropletActions_post':
         return this.#action(this.#droplet(request.path), body);
+      case 'snapshots_list':
+        return page('snapshots', [...a.snapshots.values()].filter(({ readyMs }) => readyMs <= a.now()).map(renderSnapshot));
+      case 'snapshots_delete':
+        if (!a.snapshots.delete(request.path.split('/')[3] as string)) throw new Refusal(404, 'not_found', 'The resource you were accessing could not be found.');
+        return [204, undefined];
       case 'dropletActions_post_byTag':
         return this.#actionByTag(request.query.get('tag_name') ?? '', body);
       default:
@@ -209,7 +214,7 @@ class DigitalOceanService implements FakeService {
         const name = decodeURIComponent(request.path.split('/')[3] as string);
         if (!a.tags.has(name)) throw new Refusal(404, 'not_found', 'The resource you were accessing could not be found.');
         if (id === 'tags_delete') return [(a.tags.delete(name), 204), undefined];
-        const count = [...a.droplets.values()].filter((d) => d.tags.includes(name)).length;
+        const count = [...a.droplets.values(), ...a.snapshots.values()].filter((d) => d.tags.includes(name)).length;
         return [200, { tag: { name, resources: { count, droplets: { count } } } }];
       }
       case 'firewalls_delete':
@@ -246,6 +251,8 @@ class DigitalOceanService implements FakeService {
     if (a.options.soldOut.has(size.slug)) throw new Refusal(422, 'unprocessable_entity', 'Size is not available in this region.');
     if (a.droplets.size + names.length > a.options.capacity) throw new Refusal(422, 'unprocessable_entity', 'Size is not available in this region.');
     if (a.droplets.size + names.length > a.options.dropletLimit) throw new Refusal(422, 'unprocessable_entity', 'creating this/these droplet(s) will exceed your droplet limit');
+    const snapshot = typeof body['image'] === 'number' ? a.snapshots.get(String(body['image'])) : undefined;
+    if (typeof body['image'] === 'number' && snapshot?.droplet.region !== region) throw new Refusal(422, 'unprocessable_entity', 'You specified an invalid image for Droplet creation.');
     const keys = (body['ssh_keys'] as (string | number)[] | undefined) ?? [];
     for (const key of keys) {
       if (![...a.keys.values()].some((k) => k.id === key || k.fingerprint === key)) throw new Refusal(422, 'unprocessable_entity', `${key} are invalid key identifiers for Droplet creation.`);
@@ -278,8 +285,9 @@ class DigitalOceanService implements FakeService {
         return () => void (droplet.power = 'off');
       case 'reboot':
       case 'power_cycle':
-      case 'snapshot':
         return () => undefined;
+      case 'snapshot':
+        return () => this.account.addSnapshot(droplet, String(body['name']));
       case 'resize': {
         const size = SIZES.find((s) => s.slug === body['size']);
         if (size === undefined) throw new Refusal(422, 'unprocessable_entity', 'invalid size');
@@ -301,7 +309,7 @@ class DigitalOceanService implements FakeService {
   #assign(tag: string, body: Body): [number, unknown] {
     if (!this.account.tags.has(tag)) throw new Refusal(404, 'not_found', 'The resource you were accessing could not be found.');
     for (const resource of body['resources'] as { resource_id: string }[]) {
-      const droplet = this.account.droplets.get(Number(resource.resource_id));
+      const droplet = this.account.droplets.get(Number(resource.resource_id)) ?? this.account.snapshots.get(resource.resource_id);
       if (droplet !== undefined && !droplet.tags.includes(tag)) droplet.tags.push(tag);
     }
     return [204, undefined];

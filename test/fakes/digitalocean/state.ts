@@ -46,6 +46,14 @@ export interface Droplet {
   busyUntilMs: number;
 }
 
+export interface Snapshot {
+  id: string;
+  name: string;
+  droplet: Droplet;
+  readyMs: number;
+  tags: string[];
+}
+
 export interface Action {
   id: number;
   type: string;
@@ -81,6 +89,7 @@ export class Account {
   readonly firewalls = new Map<string, Record<string, unknown>>();
   readonly vpcs = new Map<string, { id: string; name: string; region: string; ip_range: string; description: string; default: boolean; createdMs: number }>();
   readonly tags = new Set<string>();
+  readonly snapshots = new Map<string, Snapshot>();
   #nextId = 3_164_400;
 
   constructor(options: AccountOptions) {
@@ -123,6 +132,12 @@ export class Account {
     droplet.busyUntilMs = action.doneMs;
     this.actions.set(action.id, action);
     return action;
+  }
+
+  /** A snapshot of the droplet; it is on lists when its action is over. */
+  addSnapshot(droplet: Droplet, name: string): void {
+    const id = String(this.nextId());
+    this.snapshots.set(id, { id, name, droplet: { ...droplet }, readyMs: this.now() + this.options.bootMs / 2, tags: [] });
   }
 
   addKey(name: string, publicKey: string): { id: number; name: string; public_key: string; fingerprint: string } {

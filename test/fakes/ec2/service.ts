@@ -7,6 +7,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { FakeReply, FakeRequest, FakeService } from '../http-fake.ts';
 import { startFake, type RunningFake } from '../http-fake.ts';
 import { scaledClock } from '../limits.ts';
+import { FAKE_IMAGE, IMAGE_ACTIONS } from './images.ts';
+import { filtered, texts, tagSet, type Action, type Params } from './query.ts';
 import { runInstances, tagsOf } from './run-instances.ts';
 import { Ec2Error, Region, TYPES, type Instance, type RegionOptions, type Rule } from './state.ts';
 import { listOf, parseForm, textOf, toXml, type Form, type Xml } from './xml.ts';
@@ -28,12 +30,7 @@ export interface Settings {
   downRegion: string | null;
 }
 
-type Params = { [key: string]: Form };
-type Action = (region: Region, p: Params, settings: Settings) => Xml;
-
-/** The image every region of the fake has, owned by Canonical. */
-export const FAKE_IMAGE = 'ami-0fa4e0000000000ff';
-const IMAGES: ReadonlySet<string> = new Set([FAKE_IMAGE]);
+export { FAKE_IMAGE } from './images.ts';
 export const FAKE_VPC = 'vpc-0fa4e0000000000ff';
 
 /** Starts a fake account; the region of a call is read from its signature's scope. */
@@ -84,8 +81,6 @@ class Ec2Service implements FakeService {
 }
 
 const xml = (status: number, body: string): FakeReply => ({ status, headers: { 'content-type': 'text/xml;charset=UTF-8' }, body: `<?xml version="1.0" encoding="UTF-8"?>\n${body}` });
-const texts = (form: Form | undefined): string[] => listOf(form).filter((t): t is string => typeof t === 'string');
-const tagSet = (tags: ReadonlyMap<string, string>): Xml => [...tags].map(([key, value]) => ({ key, value }));
 
 const STATE_CODE = { pending: 0, running: 16, 'shutting-down': 32, terminated: 48, stopping: 64, stopped: 80 } as const;
 
@@ -106,12 +101,6 @@ function reservations(region: Region, instances: readonly Instance[]): Xml {
   const by = new Map<string, Instance[]>();
   for (const i of instances) by.set(i.reservation, [...(by.get(i.reservation) ?? []), i]);
   return [...by].map(([reservationId, items]) => ({ reservationId, ownerId: '123456789012', instancesSet: items.map((i) => renderInstance(region, i)) }));
-}
-
-function filtered<T>(items: readonly T[], p: Params, read: (item: T, name: string) => string | undefined): T[] {
-  const filters = listOf(p['Filter']).map((f) => ({ name: textOf(f, 'Name') ?? '', values: texts((f as Params)['Value']) }));
-  const pattern = (v: string): RegExp => new RegExp(`^${v.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')}$`);
-  return items.filter((item) => filters.every((f) => f.values.some((v) => pattern(v).test(read(item, f.name) ?? '\0'))));
 }
 
 const instanceField = (region: Region) => (i: Instance, name: string): string | undefined => {
@@ -194,8 +183,9 @@ const power = (bucket: string, cost: string | null, target: Instance['target'], 
 };
 
 const ACTIONS: Record<string, Action> = {
+  ...IMAGE_ACTIONS,
   RunInstances: (region, p) => {
-    const made = runInstances(region, p, IMAGES);
+    const made = runInstances(region, p, new Set([FAKE_IMAGE, ...region.images.keys()]));
     return { reservationId: made[0]?.reservation, ownerId: '123456789012', instancesSet: made.map((i) => renderInstance(region, i)) };
   },
   DescribeInstances: describeInstances,
@@ -220,7 +210,7 @@ const ACTIONS: Record<string, Action> = {
     region.spend('tags');
     const tags = listOf(p['Tag']).map((t) => [textOf(t, 'Key') ?? '', textOf(t, 'Value') ?? ''] as const);
     for (const id of texts(p['ResourceId'])) {
-      const holder = region.instances.get(id) ?? region.groups.get(id);
+      const holder = region.instances.get(id) ?? region.groups.get(id) ?? region.snapshots.get(id);
       if (holder === undefined || (holder === region.instances.get(id) && !region.visible().includes(holder as Instance))) throw new Ec2Error('InvalidInstanceID.NotFound', `The instance ID '${id}' does not exist`);
       for (const [key, value] of tags) holder.tags.set(key, value);
     }
@@ -233,13 +223,6 @@ const ACTIONS: Record<string, Action> = {
     region.spend('describe');
     const all = region.zones.map((zone, n) => ({ subnetId: `subnet-0fa4e000000000${n}ff`, vpcId: FAKE_VPC, availabilityZone: zone, defaultForAz: true, availableIpAddressCount: 4091, cidrBlock: `172.31.${n * 16}.0/20`, state: 'available' }));
     return { subnetSet: filtered(all, p, (s, name) => (name === 'default-for-az' ? 'true' : name === 'availability-zone' ? s.availabilityZone : s.vpcId)) };
-  },
-  DescribeImages: (region, p) => {
-    region.spend('describe');
-    const image = { imageId: FAKE_IMAGE, imageOwnerId: '099720109477', name: 'ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20261101', creationDate: '2026-11-01T00:00:00.000Z', architecture: 'x86_64', rootDeviceName: '/dev/sda1', imageState: 'available', isPublic: true };
-    const wanted = texts(p['ImageId']);
-    if (wanted.length > 0 && !wanted.includes(FAKE_IMAGE)) throw new Ec2Error('InvalidAMIID.NotFound', `The image id '[${wanted[0]}]' does not exist`);
-    return { imagesSet: [image] };
   },
   DescribeInstanceTypes: (region) => (region.spend('describe'), { instanceTypeSet: TYPES.map((t) => ({ instanceType: t.name, currentGeneration: true, memoryInfo: { sizeInMiB: t.memoryMb }, vCpuInfo: { defaultVCpus: t.vcpus }, processorInfo: { supportedArchitectures: ['x86_64'] }, bareMetal: false })) }),
   DescribeSecurityGroups: (region, p) => {

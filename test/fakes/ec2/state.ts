@@ -42,6 +42,20 @@ export interface Instance {
   hopLimit: string;
 }
 
+/** An image of an instance, and the snapshot of its disk. */
+export interface OwnImage {
+  id: string;
+  name: string;
+  madeMs: number;
+  snapshot: string;
+  tags: Map<string, string>;
+}
+export interface DiskSnapshot {
+  id: string;
+  madeMs: number;
+  tags: Map<string, string>;
+}
+
 /** One rule of a security group: from one network, or one group. */
 export interface Rule {
   readonly protocol: string;
@@ -96,6 +110,8 @@ export class Region {
   readonly tokens = new Map<string, { fingerprint: string; ids: string[] }>();
   readonly groups = new Map<string, { id: string; name: string; description: string; vpc: string; tags: Map<string, string>; rules: Rule[] }>();
   readonly keys = new Map<string, { name: string; id: string; text: string; tags: Map<string, string> }>();
+  readonly images = new Map<string, OwnImage>();
+  readonly snapshots = new Map<string, DiskSnapshot>();
   #nextAddress = 10;
 
   /** All regions of the account. */

@@ -1,0 +1,145 @@
+/** `belt snapshot`, `snapshot ls`, `snapshot rm` and `create --image MACHINE@LABEL`, typed again after every kind of accident. */
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+
+import { contractFound } from '../fakes/digitalocean/contract.ts';
+import { startDigitalOcean, type DigitalOceanFake } from '../fakes/digitalocean/service.ts';
+import { startEc2, type Ec2Fake } from '../fakes/ec2/service.ts';
+import { MOTO_REGION, motoFound, startMoto, type Moto } from '../fakes/moto.ts';
+import { commandLine, rows, type CommandLine, type Ran } from './command-line.ts';
+
+const today = new Date().toISOString().slice(0, 10);
+
+describe.skipIf(!contractFound && process.env['CI'] !== 'true')('on DigitalOcean (needs ../shared/reference/digitalocean-openapi.json)', () => {
+  let fake: DigitalOceanFake;
+  let line: CommandLine;
+  const belt = (words: string): Promise<Ran> => line.belt(...words.split(' '));
+  const names = (): string[] => [...fake.account.snapshots.values()].map(({ name }) => name.split('/').slice(2).join('@')).sort();
+  beforeAll(async () => {
+    fake = await startDigitalOcean({ token: 'right', bootMs: 1_000 });
+    line = commandLine(`driver: digitalocean\nregion: nyc3\ndigitalocean:\n  api_url: ${fake.apiUrl}\n  allow_from: [203.0.113.7]\n`, { DIGITALOCEAN_ACCESS_TOKEN: 'right' });
+    expect((await belt('create 1gb node[1:3]')).exit).toBe(0);
+  }, 60_000);
+  afterAll(async () => {
+    line.remove();
+    await fake.close();
+  });
+
+  it('one of each machine, owned by a tag; again makes none; the label is the date unless one is given', async () => {
+    expect((await belt('snapshot node[1:2] --label before')).stdout).toBe('node1: snapshot node1@before taken\nnode2: snapshot node2@before taken\n');
+    expect([...fake.account.snapshots.values()].map(({ tags }) => tags)).toEqual([[expect.stringMatching(/^belt-c:/)], [expect.stringMatching(/^belt-c:/)]]);
+    expect((await belt('snapshot node[1:3] --label before')).stdout).toBe('node1: node1@before is there already\nnode2: node2@before is there already\nnode3: snapshot node3@before taken\n');
+    expect((await belt('snapshot node1')).stdout).toBe(`node1: snapshot node1@${today} taken\n`);
+    expect(names()).toEqual([`node1@${today}`, 'node1@before', 'node2@before', 'node3@before'].sort());
+    const listed = rows((await belt('snapshot ls')).stdout);
+    expect(listed[0]).toEqual(['NAME', 'DRIVER', 'REGIONS', 'GB', 'CREATED', 'ID', 'STATUS']);
+    expect(listed.slice(1).map(([name, driver, region, , , , status]) => [name, driver, region, status])).toContainEqual(['node3@before', 'digitalocean', 'nyc3', 'ready']);
+  }, 60_000);
+
+  it('a machine is made from one, where it is; its identity is thrown away before anything starts', async () => {
+    expect((await belt('create 1gb copy1 --image node2@before')).exit).toBe(0);
+    const [copy] = [...fake.account.droplets.values()].filter(({ name }) => name === 'copy1');
+    expect([copy?.image, copy?.userData]).toEqual([[...fake.account.snapshots.values()].find(({ name }) => name.endsWith('/node2/before'))?.id, expect.stringMatching(/cloud-init-per, instance, .*\/var\/lib\/belt/)]);
+    const elsewhere = await belt('create 1gb copy2 --image node2@before --region fra1');
+    expect([elsewhere.exit, elsewhere.stderr]).toEqual([1, 'belt: snapshot node2@before is in nyc3 and not in fra1\nnext: create there: --region nyc3\n']);
+    expect((await belt('create 1gb copy2 --image node2@never')).stderr).toContain('has no snapshot node2@never on digitalocean');
+  }, 60_000);
+
+  it('a lost answer, and a run that was killed, leave one snapshot and not two', async () => {
+    fake.faults.add({ kind: 'lost-reply', on: 'dropletActions_post' });
+    expect((await belt('snapshot node1 --label lost')).exit).toBe(0);
+    const asked = fake.calls.get('dropletActions_post') ?? 0;
+    const running = line.start('snapshot', 'node[1:3]', '--label', 'killed');
+    await vi.waitFor(() => expect(fake.calls.get('dropletActions_post')).toBe(asked + 3), { timeout: 20_000, interval: 5 });
+    running.child.kill('SIGKILL');
+    await running.ended;
+    const again = await belt('snapshot node[1:3] --label killed');
+    expect([again.exit, fake.calls.get('dropletActions_post'), names().filter((name) => /lost|killed/.test(name))]).toEqual([0, asked + 3, ['node1@killed', 'node1@lost', 'node2@killed', 'node3@killed']]);
+  }, 60_000);
+
+  it('some fail: exit 3 with each machine’s reason; rm asks, removes, and is done when they are gone', async () => {
+    fake.faults.add({ kind: 'answer', status: 422, body: '{"id":"unprocessable_entity","message":"snapshot limit reached"}', on: ({ name, path }) => name === 'dropletActions_post' && path.includes(String([...fake.account.droplets.keys()][0])) });
+    const partly = await belt('snapshot node[1:2] --label some');
+    expect([partly.exit, partly.stdout, partly.stderr]).toEqual([3, 'node2: snapshot node2@some taken\n', expect.stringContaining('node1: DigitalOcean: snapshot limit reached')]);
+    expect((await belt('snapshot rm node2@some')).exit).toBe(5);
+    expect((await belt('snapshot rm node[1:2]@some --yes')).stdout).toBe('node1@some: already gone\nnode2@some: removed\n');
+    expect((await belt('snapshot rm node2')).exit).toBe(2);
+    expect((await belt('snapshot nobody')).exit).toBe(1);
+    expect((await belt('snapshot node1 --label a/b')).exit).toBe(2);
+    expect([names().includes('node2@some'), fake.violations]).toEqual([false, []]);
+    const ended = await belt('cluster rm default --yes');
+    expect([ended.exit, ended.stderr]).toEqual([0, expect.stringMatching(/^belt: warning: \d snapshots stay, and cost what snapshots cost: digitalocean \d+/m)]);
+  }, 120_000);
+});
+
+describe('on EC2', () => {
+  let fake: Ec2Fake;
+  let line: CommandLine;
+  const belt = (words: string): Promise<Ran> => line.belt(...words.split(' '));
+  beforeAll(async () => {
+    fake = await startEc2({ bootMs: 300 });
+    line = commandLine(`driver: ec2\nec2:\n  endpoint: ${fake.url}\n  region: eu-west-1\n  regions: [eu-west-1, us-east-1]\n  allow_from: [203.0.113.7]\n`, { AWS_ACCESS_KEY_ID: 'AKIAFAKE', AWS_SECRET_ACCESS_KEY: 'x' });
+    expect((await belt('create 1gb node[1:2] --region eu-west-1,us-east-1')).exit).toBe(0);
+  }, 60_000);
+  afterAll(async () => {
+    line.remove();
+    await fake.close();
+  });
+
+  it('images in each region, without a reboot; again makes none; disks go with them, also after a removal that died', async () => {
+    fake.faults.add({ kind: 'lost-reply', on: 'CreateImage' });
+    const taken = await belt('snapshot node[1:2] --label x');
+    expect([taken.exit, taken.stdout.match(/^node\d/gm)]).toEqual([0, ['node1', 'node2']]);
+    expect((await belt('snapshot node[1:2] --label x')).stdout).toBe('node1: node1@x is there already\nnode2: node2@x is there already\n');
+    expect(rows((await belt('snapshot ls')).stdout).slice(1).map(([name, , region, , , , status]) => [name, region, status])).toEqual([['node1@x', 'eu-west-1', 'ready'], ['node2@x', 'us-east-1', 'ready']]);
+    expect([...fake.region('eu-west-1').instances.values()].map((one) => fake.region('eu-west-1').state(one))).toEqual(['running']);
+    expect((await belt('create 1gb copy --image node1@x')).exit).toBe(0);
+    expect([...fake.region('eu-west-1').instances.values()].map(({ image }) => image)).toContain([...fake.region('eu-west-1').images.keys()][0]);
+    fake.faults.add({ kind: 'answer', status: 400, times: 5, on: 'DeleteSnapshot', body: '<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>no</Message></Error></Errors></Response>' });
+    expect((await belt('snapshot rm node2@x --yes')).exit).toBe(1);
+    fake.faults.clear();
+    expect(rows((await belt('snapshot ls')).stdout)[2]?.at(-1)).toBe('error');
+    expect((await belt('snapshot rm node[1:2]@x --yes')).stdout).toBe('node1@x: removed\nnode2@x: removed\n');
+    for (const region of ['eu-west-1', 'us-east-1']) expect([fake.region(region).images.size, fake.region(region).snapshots.size]).toEqual([0, 0]);
+    expect(rows((await belt('snapshot ls')).stdout)).toHaveLength(1);
+  }, 120_000);
+});
+
+describe.skipIf(!motoFound)('on moto (needs moto_server)', () => {
+  let moto: Moto;
+  let line: CommandLine;
+  beforeAll(async () => {
+    moto = await startMoto();
+    line = commandLine(`driver: ec2\nec2:\n  regions: [${MOTO_REGION}]\n  allow_from: [203.0.113.7]\n`, {
+      AWS_ACCESS_KEY_ID: 'AKIAFAKE', AWS_SECRET_ACCESS_KEY: 'x', AWS_REGION: MOTO_REGION, AWS_ENDPOINT_URL: moto.url, AWS_AMI: moto.image,
+    });
+  }, 40_000);
+  afterAll(async () => {
+    line.remove();
+    await moto.close();
+  });
+
+  it('take, list, make from, remove', async () => {
+    const belt = async (words: string): Promise<string> => {
+      const ran = await line.belt(...words.split(' '));
+      expect([words, ran.exit, ran.exit === 0 ? '' : ran.stderr]).toEqual([words, 0, '']);
+      return ran.stdout;
+    };
+    await belt('create 512mb node1');
+    expect(await belt('snapshot node1 --label x')).toBe('node1: snapshot node1@x taken\n');
+    expect(await belt('snapshot node1 --label x')).toBe('node1: node1@x is there already\n');
+    expect(rows(await belt('snapshot ls')).slice(1).map(([name, , region, , , , status]) => [name, region, status])).toEqual([['node1@x', MOTO_REGION, 'ready']]);
+    await belt('create 512mb copy --image node1@x');
+    expect(await belt('snapshot rm node1@x --yes')).toBe('node1@x: removed\n');
+    expect(rows(await belt('snapshot ls'))).toHaveLength(1);
+  }, 180_000);
+});
+
+it('where belt takes none it says so', async () => {
+  const line = commandLine('driver: local\n');
+  try {
+    const ran = await line.belt('snapshot', 'ls');
+    expect([ran.exit, ran.stderr]).toEqual([1, 'belt: belt takes no snapshots on local; nothing was done\nnext: it does on digitalocean and ec2\n']);
+  } finally {
+    line.remove();
+  }
+}, 30_000);
