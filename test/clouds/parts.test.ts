@@ -54,7 +54,7 @@ describe.skipIf(!contractFound && process.env['CI'] !== 'true')('on DigitalOcean
     expect((await belt('doctor --remove --yes')).exit).toBe(0);
     expect([(await belt('doctor')).stdout, fake.account.firewalls.size, fake.account.keys.size, fake.account.tags.size]).toEqual(['cluster default: 0 machines, nothing amiss\n', 0, 0, 0]);
     expect((await belt('doctor --remove nobody')).exit).toBe(1);
-  }, 120_000);
+  }, 180_000);
 
   it('cluster rm leaves no part behind, whoever made it and died', async () => {
     (fake.account.options as { dropletLimit: number }).dropletLimit = 0;
@@ -63,7 +63,7 @@ describe.skipIf(!contractFound && process.env['CI'] !== 'true')('on DigitalOcean
     (fake.account.options as { dropletLimit: number }).dropletLimit = 100;
     expect([fake.account.firewalls.size, (await line.belt('cluster', 'rm', 'other', '--yes')).exit, fake.account.firewalls.size, fake.account.vpcs.size]).toEqual([1, 0, 0, 0]);
     expect((await line.belt('cluster', 'use', 'default')).exit).toBe(0);
-  }, 60_000);
+  }, 180_000);
 
   it('a firewall without its tag and some of its rules is completed; one that is gone is made again; rm leaves nothing', async () => {
     const { belt, found, clusterId } = session(line);
@@ -81,7 +81,7 @@ describe.skipIf(!contractFound && process.env['CI'] !== 'true')('on DigitalOcean
     expect([(await belt('doctor --adopt')).exit, fake.account.firewalls.size]).toEqual([0, 1]);
     expect((await belt('rm node1 --yes')).exit).toBe(0);
     expect([fake.account.firewalls.size, fake.account.vpcs.size, fake.account.keys.size, [...fake.account.tags].filter((tag) => /^belt-(c|req)/.test(tag)), fake.violations]).toEqual([0, 0, 0, [], []]);
-  }, 120_000);
+  }, 180_000);
 });
 
 describe('on EC2', () => {
@@ -109,7 +109,7 @@ describe('on EC2', () => {
     expect([await found(), fake.region('us-east-1').groups.size, fake.region('us-east-1').keys.size, fake.region('eu-west-1').groups.size]).toEqual([[], 0, 0, 1]);
     expect((await belt('rm a1 a3 --yes')).exit).toBe(0);
     expect([fake.region('eu-west-1').groups.size, fake.region('eu-west-1').keys.size]).toEqual([0, 0]);
-  }, 120_000);
+  }, 180_000);
 });
 
 describe.skipIf(!schemasFound && process.env['CI'] !== 'true')('on Azure (needs ../shared/reference/azure-arm-put-schemas.json)', () => {

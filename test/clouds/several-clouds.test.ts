@@ -23,7 +23,7 @@ describe.skipIf(!contractFound && process.env['CI'] !== 'true')('several clouds 
       { DIGITALOCEAN_ACCESS_TOKEN: 'right', AWS_ACCESS_KEY_ID: 'AKIAFAKE', AWS_SECRET_ACCESS_KEY: 'x' },
     );
     for (const words of ['create any mg0', '-d digitalocean create 1gb node[1:2]', '-d ec2 create 1gb eu[1:2]', '-d ec2 create 1gb us[1:2] --region us-east-1']) expect([words, await belt(words)]).toMatchObject([words, { exit: 0 }]);
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => {
     line.remove();
     await Promise.all([ocean.close(), ec2.close(), hosts.close()]);
@@ -43,7 +43,7 @@ describe.skipIf(!contractFound && process.env['CI'] !== 'true')('several clouds 
     const status = await belt('status');
     expect([status.exit, rows(status.stdout).slice(1)]).toEqual([0, [['active', '5', 'eu[1:2],mg0,us[1:2]'], ['unknown', '2', 'node[1:2]']]]);
     ocean.faults.clear();
-  }, 120_000);
+  }, 180_000);
 
   it('a cloud that refuses connections is no different', async () => {
     ocean.faults.add({ kind: 'refused', times: 1_000 });
@@ -65,7 +65,7 @@ describe.skipIf(!contractFound && process.env['CI'] !== 'true')('several clouds 
     expect(created.stderr).toContain('us1: there already, left alone');
     ec2.settings.downRegion = null;
     expect((await belt('rm eu3 --yes')).exit).toBe(0);
-  }, 120_000);
+  }, 180_000);
 
   it('everything down: all machines as remembered, exit 1 only where nothing is known', async () => {
     ocean.faults.add({ kind: 'answer', status: 500, times: 1_000 });

@@ -18,7 +18,7 @@ describe.skipIf(!contractFound && process.env['CI'] !== 'true')('on DigitalOcean
     fake = await startDigitalOcean({ token: 'right', bootMs: 1_000 });
     line = commandLine(`driver: digitalocean\nregion: nyc3\ndigitalocean:\n  api_url: ${fake.apiUrl}\n  allow_from: [203.0.113.7]\n`, { DIGITALOCEAN_ACCESS_TOKEN: 'right' });
     expect((await belt('create 1gb node[1:3]')).exit).toBe(0);
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => {
     line.remove();
     await fake.close();
@@ -33,7 +33,7 @@ describe.skipIf(!contractFound && process.env['CI'] !== 'true')('on DigitalOcean
     const listed = rows((await belt('snapshot ls')).stdout);
     expect(listed[0]).toEqual(['NAME', 'DRIVER', 'REGIONS', 'GB', 'CREATED', 'ID', 'STATUS']);
     expect(listed.slice(1).map(([name, driver, region, , , , status]) => [name, driver, region, status])).toContainEqual(['node3@before', 'digitalocean', 'nyc3', 'ready']);
-  }, 60_000);
+  }, 180_000);
 
   it('a machine is made from one, where it is; its identity is thrown away before anything starts', async () => {
     expect((await belt('create 1gb copy1 --image node2@before')).exit).toBe(0);
@@ -42,7 +42,7 @@ describe.skipIf(!contractFound && process.env['CI'] !== 'true')('on DigitalOcean
     const elsewhere = await belt('create 1gb copy2 --image node2@before --region fra1');
     expect([elsewhere.exit, elsewhere.stderr]).toEqual([1, 'belt: snapshot node2@before is in nyc3 and not in fra1\nnext: create there: --region nyc3\n']);
     expect((await belt('create 1gb copy2 --image node2@never')).stderr).toContain('has no snapshot node2@never on digitalocean');
-  }, 60_000);
+  }, 180_000);
 
   it('a lost answer, and a run that was killed, leave one snapshot and not two', async () => {
     fake.faults.add({ kind: 'lost-reply', on: 'dropletActions_post' });
@@ -54,7 +54,7 @@ describe.skipIf(!contractFound && process.env['CI'] !== 'true')('on DigitalOcean
     await running.ended;
     const again = await belt('snapshot node[1:3] --label killed');
     expect([again.exit, fake.calls.get('dropletActions_post'), names().filter((name) => /lost|killed/.test(name))]).toEqual([0, asked + 3, ['node1@killed', 'node1@lost', 'node2@killed', 'node3@killed']]);
-  }, 60_000);
+  }, 180_000);
 
   it('some fail: exit 3 with each machine’s reason; rm asks, removes, and is done when they are gone', async () => {
     fake.faults.add({ kind: 'answer', status: 422, body: '{"id":"unprocessable_entity","message":"snapshot limit reached"}', on: ({ name, path }) => name === 'dropletActions_post' && path.includes(String([...fake.account.droplets.keys()][0])) });
@@ -68,7 +68,7 @@ describe.skipIf(!contractFound && process.env['CI'] !== 'true')('on DigitalOcean
     expect([names().includes('node2@some'), fake.violations]).toEqual([false, []]);
     const ended = await belt('cluster rm default --yes');
     expect([ended.exit, ended.stderr]).toEqual([0, expect.stringMatching(/^belt: warning: \d snapshots stay, and cost what snapshots cost: digitalocean \d+/m)]);
-  }, 120_000);
+  }, 180_000);
 });
 
 describe('on EC2', () => {
@@ -79,7 +79,7 @@ describe('on EC2', () => {
     fake = await startEc2({ bootMs: 300 });
     line = commandLine(`driver: ec2\nec2:\n  endpoint: ${fake.url}\n  region: eu-west-1\n  regions: [eu-west-1, us-east-1]\n  allow_from: [203.0.113.7]\n`, { AWS_ACCESS_KEY_ID: 'AKIAFAKE', AWS_SECRET_ACCESS_KEY: 'x' });
     expect((await belt('create 1gb node[1:2] --region eu-west-1,us-east-1')).exit).toBe(0);
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => {
     line.remove();
     await fake.close();
@@ -101,7 +101,7 @@ describe('on EC2', () => {
     expect((await belt('snapshot rm node[1:2]@x --yes')).stdout).toBe('node1@x: removed\nnode2@x: removed\n');
     for (const region of ['eu-west-1', 'us-east-1']) expect([fake.region(region).images.size, fake.region(region).snapshots.size]).toEqual([0, 0]);
     expect(rows((await belt('snapshot ls')).stdout)).toHaveLength(1);
-  }, 120_000);
+  }, 180_000);
 });
 
 describe.skipIf(!motoFound)('on moto (needs moto_server)', () => {
