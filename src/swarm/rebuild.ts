@@ -9,7 +9,7 @@ import { noQuorum } from '../topology/quorum.ts';
 import { agentAddress } from './form.ts';
 import { joinMachines } from './join.ts';
 import type { Hands, Report } from './operations.ts';
-import { compareViews, hasQuorum, type Answer, type RaftView, type Survey } from './survey.ts';
+import { compareViews, hasQuorum, isElecting, type Answer, type RaftView, type Survey } from './survey.ts';
 import type { Swarm } from './swarm.ts';
 
 /** A surviving manager with what it knows. */
@@ -52,6 +52,11 @@ export function planRebuild({ answers, survey, machines, from, force }: RebuildQ
   if (best === undefined) {
     if (from !== null) throw new BeltError('refused', `${from} is no manager that answers`, { machine: from, next: survivors.length === 0 ? 'start a manager’s machine (belt start RANGE) and run it again' : `choose one of ${survivors.map(({ machine }) => machine).join(', ')}` });
     throw new BeltError('failed', 'no manager of the swarm answers, so nothing is left to rebuild from', { next: 'start a manager’s machine (belt start RANGE) and run it again' });
+  }
+  if (isElecting(survey) && !force) {
+    throw new BeltError('refused', `${noQuorum(survey.reachable.length, survey.voters.length)}: the managers have their quorum and are choosing a leader`, {
+      next: 'the same command again in a moment; where they cannot reach each other for good, --force reforms',
+    });
   }
   const alive = hasQuorum(survey) && survey.leader !== null;
   if (alive && from !== null && !force) {

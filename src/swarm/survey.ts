@@ -55,6 +55,11 @@ export function hasQuorum({ voters, reachable }: Survey): boolean {
   return voters.length > 0 && reachable.length >= quorumOf(voters.length);
 }
 
+/** Whether enough voters answered and only have no leader yet. */
+export function isElecting(survey: Survey): boolean {
+  return hasQuorum(survey) && survey.leader === null;
+}
+
 /** The refusal of a cluster call for want of managers: nothing was sent. */
 export function quorumError({ voters, reachable }: Survey): BeltError {
   const silent = voters.map(({ name }) => name).filter((name) => !reachable.includes(name));

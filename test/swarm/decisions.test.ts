@@ -82,9 +82,13 @@ describe('rebuild', () => {
     expect(plan([...lost.slice(0, 4), answer('mg4', view(), { epoch: 1 }), answer('node1', null, { epoch: 3 })]).epoch).toBe(4);
     expect(plan([...lost.slice(0, 5), answer('node1', null, { epoch: 2 ** 40 })]).epoch).toBe(1);
   });
+  test('reforms managers that agree on no leader where that is forced', () => {
+    expect(plan(NAMES.map((name) => answer(name, view())), { force: true })).toMatchObject({ reform: true });
+  });
   const alive = NAMES.map((name) => answer(name, view({ state: name === 'mg0' ? 'leader' : 'follower' })));
   test.each<[string, readonly Answer[], Partial<Parameters<typeof planRebuild>[0]>, string]>([
     ['from one while there is a quorum', alive, { from: 'mg2' }, 'refused: 5 of 5 managers reachable, 3 needed: the swarm has its quorum, and reforming it from mg2 would drop the others'],
+    ['while there is a quorum and only no leader yet', NAMES.slice(1).map((name) => answer(name, view())), {}, 'refused: 4 of 5 managers reachable, 3 needed: the managers have their quorum and are choosing a leader'],
     ['from one that does not answer', lost, { from: 'mg0' }, 'refused: mg0 is no manager that answers'],
     ['with no manager left', [silent('mg0'), answer('node1', null)], {}, 'failed: no manager of the swarm answers, so nothing is left to rebuild from'],
   ])('is refused %s', (_name, answers, more, message) => {

@@ -1,17 +1,23 @@
 /** `belt swarm rebuild`: managers are gone for good; the best survivor goes on and everybody reachable comes back to it. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { compressNames } from '../../range/compress.ts';
 import { planRebuild, rebuildSwarm } from '../../swarm/rebuild.ts';
+import { isElecting } from '../../swarm/survey.ts';
 import { outcomeError } from '../../ui/error-text.ts';
 import { defineCommand } from '../command.ts';
 import { readRanges, requireMachines } from '../ranges.ts';
 import { withHands } from '../swarm-access.ts';
+
+/** How often, and how many times, managers that have a quorum are looked at before they are held to agree on no leader. */
+const LOOKS = { everyMs: 500, most: 6 } as const;
 
 export const command = defineCommand({
   positionals: {},
   options: {
     from: { type: 'string', requiresArg: true, describe: 'the manager to go on from, instead of the one that knows most' },
     managers: { type: 'string', requiresArg: true, describe: 'machines that become managers in place of the lost ones' },
-    force: { type: 'boolean', default: false, describe: 'reform from --from although there is a quorum' },
+    force: { type: 'boolean', default: false, describe: 'reform although there is a quorum: from --from, or where it agrees on no leader' },
   },
   examples: ["belt swarm rebuild --yes --managers 'mg[5:7]'", 'belt swarm rebuild --from mg3'],
   async run(ctx, args) {
@@ -20,7 +26,13 @@ export const command = defineCommand({
       const replacements = await requireMachines(ctx, { ...ctx.cluster(), state: store.state }, names);
       const byName = new Map(Object.entries(store.state.machines));
       const plan = await ctx.ui.progress('asking the managers', null, async () => {
-        const [answers, survey] = [await hands.swarm.healths([...byName.keys()], 2000), await hands.swarm.census()];
+        const answers = await hands.swarm.healths([...byName.keys()], 2000);
+        let survey = await hands.swarm.census();
+        for (let looks = 0; isElecting(survey) && !args.force && looks < LOOKS.most; looks += 1) {
+          await sleep(LOOKS.everyMs, undefined, { signal: ctx.signal });
+          hands.swarm.forgetSurvey();
+          survey = await hands.swarm.census();
+        }
         return planRebuild({ answers, survey, machines: new Set(byName.keys()), from: args.from ?? null, force: args.force });
       });
       for (const { machine, raft } of plan.survivors) ctx.ui.note(`${machine}: epoch ${raft.epoch}, term ${raft.term}, committed ${raft.commitIndex}, log to ${raft.lastIndex}`);
