@@ -4,16 +4,20 @@
  *
  *     bin/node bench/join/main.ts [--hosts 200] [--rounds 3] [--window 50]
  *
+ * SERVER CPU is what the server and its sessions spent, FLOOR that spread over the cores: no client could end sooner, were it itself free.
+ * Sessions run with an empty home: what an account starts in its .bashrc would hide everything else, for both.
+ *
  * OpenSSH listens on 16 addresses at most, so it listens on all of 127/8 in a network namespace of its own, into which the whole
  * benchmark moves first (unshare; root, or user namespaces).
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { tmpdir, userInfo } from 'node:os';
+import { availableParallelism, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { askHost } from '../../drivers/local/host-client.ts';
@@ -28,6 +32,11 @@ interface Figures {
   /** Null where the work is spread over many processes. */
   readonly peakMb: number | null;
   readonly failed: number;
+}
+
+/** A round with what the server's side spent on it, its sessions' processes included. */
+interface Round extends Figures {
+  readonly serverCpuMs: number;
 }
 
 const CLIENT = fileURLToPath(new URL('./client.ts', import.meta.url));
@@ -76,22 +85,37 @@ async function countRoundTrips(work: Work): Promise<number> {
   return turns;
 }
 
-/** Medians of the rounds, the two taking turns so that a noisy neighbour hits both. */
-async function compare(title: string, work: Work, rounds: number, folder: string): Promise<void> {
-  const results: Record<'belt' | 'pssh', Figures[]> = { belt: [], pssh: [] };
+/** CPU of a process and of all children it has waited for, milliseconds (proc(5); a tick is 10 ms). */
+function cpuOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks) * 10, 0);
+}
+
+async function withServer(pid: number, run: () => Promise<Figures>): Promise<Round> {
+  const before = cpuOf(pid);
+  const figures = await run();
+  // The last sessions end after their clients.
+  await sleep(300);
+  return { ...figures, serverCpuMs: cpuOf(pid) - before };
+}
+
+/** Medians of the rounds, the two taking turns so that a noisy neighbour hits both. `server` is a process that all of the server's work is done by or below. */
+async function compare(title: string, server: number, work: Work, rounds: number, folder: string): Promise<void> {
+  const results: Record<'belt' | 'pssh', Round[]> = { belt: [], pssh: [] };
   for (let round = 0; round < rounds; round += 1) {
-    results.belt.push(await runOurs(work));
-    results.pssh.push(await runPssh(work, folder));
+    results.belt.push(await withServer(server, () => runOurs(work)));
+    results.pssh.push(await withServer(server, () => runPssh(work, folder)));
   }
   const count = work.hosts.length;
   const turns = await countRoundTrips(work);
   process.stdout.write(`\n${title}: ${count} hosts, ${work.window} at once, medians of ${rounds}\n`);
-  process.stdout.write('CLIENT  WALL s  WALL ms/host  CPU ms/host  PEAK MB  ROUND TRIPS  FAILED\n');
+  process.stdout.write('CLIENT  WALL s  WALL ms/host  CPU ms/host  SERVER CPU ms/host  FLOOR ms/host  PEAK MB  ROUND TRIPS  FAILED\n');
   for (const [name, list] of Object.entries(results)) {
     const wall = median(list.map(({ wallMs }) => wallMs));
     const cpu = median(list.map(({ cpuMs }) => cpuMs));
+    const server = median(list.map(({ serverCpuMs }) => serverCpuMs));
     const peak = list[0]?.peakMb === null ? '-' : Math.max(...list.map(({ peakMb }) => peakMb ?? 0)).toFixed(0);
-    const cells = [name.padEnd(6), (wall / 1_000).toFixed(2).padStart(6), (wall / count).toFixed(1).padStart(12), (cpu / count).toFixed(2).padStart(11), peak.padStart(7), (name === 'belt' ? String(turns) : '-').padStart(11), String(Math.max(...list.map(({ failed }) => failed))).padStart(6)];
+    const cells = [name.padEnd(6), (wall / 1_000).toFixed(2).padStart(6), (wall / count).toFixed(1).padStart(12), (cpu / count).toFixed(2).padStart(11), (server / count).toFixed(1).padStart(18), (server / count / availableParallelism()).toFixed(1).padStart(13), peak.padStart(7), (name === 'belt' ? String(turns) : '-').padStart(11), String(Math.max(...list.map(({ failed }) => failed))).padStart(6)];
     process.stdout.write(`${cells.join('  ')}\n`);
   }
   const ratio = median(results.belt.map(({ wallMs }) => wallMs)) / median(results.pssh.map(({ wallMs }) => wallMs));
@@ -111,7 +135,8 @@ async function againstLocal(pair: SshKeyPair, hosts: number, rounds: number, win
     ids.push(one.id);
   }
   try {
-    await compare("the local driver's server (one process)", { hosts: made, privateKey: pair.privateKey, window }, rounds, folder);
+    const { pid } = JSON.parse(readFileSync(join(home, 'host.json'), 'utf8')) as { pid: number };
+    await compare("the local driver's server (one process)", pid, { hosts: made, privateKey: pair.privateKey, window }, rounds, folder);
   } finally {
     await driver.destroy(ids, signal);
     for await (const _ of askHost({ home, sshPort: 2222 }, { op: 'retire' }, signal));
@@ -120,9 +145,9 @@ async function againstLocal(pair: SshKeyPair, hosts: number, rounds: number, win
 
 async function againstOpenSsh(pair: SshKeyPair, count: number, rounds: number, window: number, folder: string): Promise<void> {
   if (SSHD_MISSING !== false) return void process.stdout.write(`\nOpenSSH: skipped, ${SSHD_MISSING}\n`);
-  await using sshd = await startSshd({ authorizedKeys: [pair.publicKey], addresses: ['0.0.0.0'] });
+  await using sshd = await startSshd({ authorizedKeys: [pair.publicKey], addresses: ['0.0.0.0'], extra: [`SetEnv HOME=${folder}`] });
   const hosts = Array.from({ length: count }, (_, index) => ({ host: `127.50.${1 + Math.floor(index / 250)}.${1 + (index % 250)}`, port: sshd.port, user: sshd.user }));
-  await compare('one OpenSSH server', { hosts, privateKey: pair.privateKey, window }, rounds, folder);
+  await compare('one OpenSSH server', sshd.pid, { hosts, privateKey: pair.privateKey, window }, rounds, folder);
 }
 
 async function main(): Promise<void> {
