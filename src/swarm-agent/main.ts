@@ -11,6 +11,7 @@
  */
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { arch, cpus, hostname, platform, release, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import * as v from 'valibot';
@@ -118,11 +119,13 @@ async function run(files: AgentFiles, root: string): Promise<void> {
   await awaitCertificate(files, ending.signal);
   agent = await Agent.start({
     files, clock: systemClock, random: Math.random, log: (line) => log.add(line), logTail: (lines) => log.tail(lines),
-    engine: engineOf(root, files.config().machine), startGroup: groupStarter(systemClock, Math.random), reformGroup,
+    engine: await engineOf(root, files.config().machine), startGroup: groupStarter(systemClock, Math.random), reformGroup,
     version: version(), machineFacts, lifetimeMs: files.config().certificateLifetimeMs ?? LIFETIME_MS.worker,
   });
   log.add(`belt-agent ${version()} of ${agent.identity.config.machine} on port ${agent.port}`);
   tellBootstrap(files, 'ready');
+  // Now, because a machine's end is no clean one: the next agent of this host starts with what this one has compiled.
+  flushCompileCache();
 }
 
 async function main(): Promise<void> {

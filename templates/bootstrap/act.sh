@@ -8,7 +8,7 @@ trap 'code=$?; [ "$code" = 0 ] || say failed "$current" "$code"' EXIT
 
 # take LENGTH PATH MODE: the next LENGTH bytes of the conversation become the file, whole or not at all.
 take() {
-  mkdir -p "$(dirname "$2")"
+  [ -d "${2%/*}" ] || mkdir -p "${2%/*}"
   head -c "$1" >"$2.new"
   [ "$(wc -c <"$2.new")" -eq "$1" ] || { echo "the connection broke while $2 was sent" >&2; return 1; }
   chmod "$3" "$2.new"
@@ -23,7 +23,7 @@ systemd() { [ -z "$R" ] && [ -d /run/systemd/system ]; }
 # The agent says on this pipe what it has to say to bootstrap: its request for a certificate, or that it is ready.
 pipe=$R/var/lib/belt/enrol
 listen() {
-  mkdir -p "$R/var/lib/belt"
+  [ -d "$R/var/lib/belt" ] || mkdir -p "$R/var/lib/belt"
   [ -p "$pipe" ] || { rm -f "$pipe"; mkfifo "$pipe"; }
   exec 3<>"$pipe"
 }

@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { cp, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
-import { dockerEngine, DOCKER_SOCKET } from './docker.ts';
 import type { Engine } from './engine.ts';
 import { noEngine } from './none.ts';
 
@@ -11,10 +10,11 @@ import { noEngine } from './none.ts';
 const DAEMONS = ['/usr/bin/dockerd', '/usr/sbin/dockerd', '/usr/local/bin/dockerd'];
 const SWARM_FOLDER = '/var/lib/docker/swarm';
 
-/** Docker Engine where it is installed. A machine that is a folder of another one (`root` not empty: `local`) has none. */
-export function engineOf(root: string, machine: string): Engine {
-  const docker = root === '' && [DOCKER_SOCKET, ...DAEMONS].some((file) => existsSync(file));
-  return docker ? dockerEngine() : noEngine(machine);
+/** Docker Engine where it is installed. A machine that is a folder of another one (`root` not empty: `local`) has none, and is spared its client. */
+export async function engineOf(root: string, machine: string): Promise<Engine> {
+  if (root !== '') return noEngine(machine);
+  const { dockerEngine, DOCKER_SOCKET } = await import('./docker.ts');
+  return [DOCKER_SOCKET, ...DAEMONS].some((file) => existsSync(file)) ? dockerEngine() : noEngine(machine);
 }
 
 /** Copies the engine's swarm directory (its Raft log, certificates and keys) below `folder`, before it is changed for good. */
