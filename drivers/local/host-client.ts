@@ -51,9 +51,9 @@ async function connectHost(location: HostLocation, signal: AbortSignal): Promise
   const ends = performance.now() + START_MS;
   let started = false;
   for (;;) {
-    const socket = await tryConnect(location.home);
+    const [socket, ours] = await Promise.all([tryConnect(location.home), started || speaksOurs(location.home)]);
     if (socket !== undefined) {
-      if (started || (await speaksOurs(location.home))) return socket;
+      if (ours) return socket;
       socket.destroy();
       await retire(location.home);
     }

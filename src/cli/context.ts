@@ -112,7 +112,7 @@ export class Context {
   }
 
   async #resolveSettings(): Promise<Settings> {
-    const [{ resolveSettings }, { parse }, blocks] = await Promise.all([import('../inventory/settings.ts'), import('yaml'), this.blocks()]);
+    const [{ resolveSettings }, blocks] = await Promise.all([import('../inventory/settings.ts'), this.blocks()]);
     const config = clusterFiles(this.home, this.clusterName).config;
     const sources = {
       flags: this.flags.driver === undefined ? {} : { driver: this.flags.driver },
@@ -120,7 +120,7 @@ export class Context {
       clusterFile: readConfig(config, this.ports.cwd),
       projectFile: this.home.projectFile === null ? null : readConfig(this.home.projectFile, this.ports.cwd),
     };
-    return resolveSettings(sources, blocks, (text) => parse(text) as unknown);
+    return resolveSettings(sources, blocks, null) ?? resolveSettings(sources, blocks, await import('../inventory/config-file.ts'));
   }
 
   blocks(): Promise<readonly DriverBlock[]> {

@@ -1,23 +1,7 @@
-/** The process `belt`: real time, real terminal, signals; everything else is in `run.ts`. */
+/** The process `belt`: nothing but the compile cache, which must be there before anything that is to come out of it is loaded. */
 import { enableCompileCache } from 'node:module';
-import { readFileSync } from 'node:fs';
 
 enableCompileCache();
-const [{ run }, { BeltError }] = await Promise.all([import('./run.ts'), import('../errors.ts')]);
-
-const stop = new AbortController();
-let interrupts = 0;
-for (const name of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(name, () => {
-    interrupts += 1;
-    // The first lets the command save and say what is done; who asks twice wants out now.
-    if (interrupts > 1) process.exit(130);
-    stop.abort(new BeltError('interrupted', 'interrupted', { cause: name }));
-  });
-}
-// A reader that left (`belt ls | head -1`) is no failure of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
-
-const { version } = JSON.parse(readFileSync(new URL(import.meta.url.endsWith('.ts') ? '../../package.json' : '../package.json', import.meta.url), 'utf8')) as { version: string };
-const ports = { cwd: process.cwd(), env: process.env, now: Date.now, signal: stop.signal };
-process.exitCode = await run(process.argv.slice(2), { stdout: process.stdout, stderr: process.stderr, stdin: process.stdin }, ports, version);
+// What is published is minified; where stack traces are asked for they name the sources.
+if (process.argv.includes('--debug')) process.setSourceMapsEnabled(true);
+void import('./process.ts').then(({ main }) => main());

@@ -1,9 +1,10 @@
 /** Changes of a configuration file by `KEY=VALUE`; comments and order of the file stay. */
-import { type Document, isMap, parse, parseDocument } from 'yaml';
+import { type Document, isMap, parseDocument } from 'yaml';
 import type * as v from 'valibot';
 
 import { BeltError } from '../errors.ts';
-import type { ConfigProblem } from './config-file.ts';
+import { parseYaml } from './config-file.ts';
+import type { ConfigProblem } from './config-problem.ts';
 import { coerce, configError, type DriverBlock, TOP_LEVEL } from './settings.ts';
 
 /**
@@ -26,7 +27,7 @@ export function editConfig(content: string, assignments: readonly string[], bloc
       if (document.hasIn(path)) document.deleteIn(path);
     }
     else {
-      const result = coerce(schema, text, (raw) => parse(raw) as unknown);
+      const result = coerce(schema, text, parseYaml);
       if (!result.ok) problems.push({ place: assignment, message: result.message });
       else {
         // `ec2: 7` is no block; a key within it makes it one.

@@ -1,19 +1,14 @@
 /** One YAML file of configuration, checked key by key with the line of each mistake. */
 import * as v from 'valibot';
-import { isMap, isScalar, LineCounter, type Pair, parseDocument, type YAMLMap } from 'yaml';
+import { isMap, isScalar, LineCounter, type Pair, parse, parseDocument, type YAMLMap } from 'yaml';
 
 import { closest } from './closest.ts';
+import { complaint, type ConfigProblem } from './config-problem.ts';
 
 export interface ConfigFile {
   /** As shown in messages. */
   readonly name: string;
   readonly content: string;
-}
-
-/** One mistake; `place` is `file:line`, a variable or a flag. */
-export interface ConfigProblem {
-  readonly place: string;
-  readonly message: string;
 }
 
 export interface ConfigValue {
@@ -25,17 +20,6 @@ export interface ConfigValue {
 }
 
 type Schemas = Readonly<Record<string, v.GenericSchema>>;
-
-export function problemLines(problems: readonly ConfigProblem[]): string[] {
-  return problems.map((problem) => `${problem.place}: ${problem.message}`);
-}
-
-/** What a schema says is wrong, as one of belt's sentences. */
-export function complaint(issue: { readonly message: string }): string {
-  const [, expected, received] = /^Invalid [^:]+: Expected (.+) but received (.+)$/.exec(issue.message) ?? [];
-  if (expected === 'never') return 'there is no such key';
-  return expected === undefined ? issue.message : `must be ${expected.replace(/^\((.*) \| undefined\)$/, '$1')}, not ${received}`;
-}
 
 /** The values of the file that are right, and everything that is wrong with the rest. */
 export function readConfigFile(file: ConfigFile, top: Schemas, blocks: Readonly<Record<string, Schemas>>): { values: ConfigValue[]; problems: ConfigProblem[] } {
@@ -68,6 +52,11 @@ export function readConfigFile(file: ConfigFile, top: Schemas, blocks: Readonly<
   };
   visit(document.contents, null, top);
   return { values, problems };
+}
+
+/** One value, as it may stand in a variable or after a key. Throws what the parser throws. */
+export function parseYaml(text: string): unknown {
+  return parse(text) as unknown;
 }
 
 /** A key that nobody knows, with the one that may have been meant. */

@@ -1,9 +1,9 @@
 /** One question on a terminal, answered with y or yes. */
-import { createInterface } from 'node:readline';
 
 /** Asks once; anything but `y` or `yes`, the end of input among it, is a no. */
-export function ask(input: NodeJS.ReadableStream, write: (text: string) => void, question: string): Promise<boolean> {
+export async function ask(input: NodeJS.ReadableStream, write: (text: string) => void, question: string): Promise<boolean> {
   write(`${question} [y/N] `);
+  const { createInterface } = await import('node:readline');
   const lines = createInterface({ input });
   return new Promise((resolve) => {
     lines.once('line', (line) => {
