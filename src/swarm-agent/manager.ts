@@ -35,7 +35,7 @@ export interface ManagerOptions {
   readonly lifetimeMs: () => number;
   readonly engine: Engine;
   /** This machine's own engine as others see it. */
-  readonly attachment: Pick<EngineAttachment, 'advertise' | 'saveSwarm'>;
+  readonly attachment: Pick<EngineAttachment, 'advertise' | 'saveSwarm' | 'sealed'>;
 }
 
 /** Milliseconds that changes are gathered. */
@@ -78,7 +78,7 @@ export class Manager {
     this.enrolment = new Enrolment({ clock, group, sealer, membershipOf, lifetimeMs, pending: this.#pending, statusOf: (id) => this.#sight().alive(id) });
     const wake = (): void => [this.#reconciler, this.#engineReconciler].forEach((one) => one.wake());
     this.#desk = new EngineDesk({
-      group, engine, clock, log, advertise: attachment.advertise, sealer: () => sealer, ready: (id) => this.#follows(id).reachable, saveSwarm: () => attachment.saveSwarm(),
+      group, engine, clock, log, advertise: attachment.advertise, sealer: () => sealer, ready: (id) => this.#follows(id).reachable, sealed: () => attachment.sealed(), saveSwarm: () => attachment.saveSwarm(),
     });
     this.#calls = new ClusterCalls({
       group, sight: () => this.#sight(), wake, outOfRaft: (id, deadline) => this.#outOfRaft(id, deadline),

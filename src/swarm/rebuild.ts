@@ -100,6 +100,8 @@ export interface Rebuilt {
   readonly replaced: readonly Outcome<string>[];
   readonly removed: readonly string[];
   readonly absent: readonly string[];
+  /** What the new leader has to say, of engines above all. */
+  readonly warnings: readonly string[];
 }
 
 /** How long the survivor may take to lead, and a node to come back, ms. */
@@ -125,8 +127,9 @@ export async function rebuildSwarm(hands: Hands, plan: RebuildPlan, replacements
   const rejoined = await rejoinNodes(hands, plan.rejoin, address, report);
   const replaced = await replace(hands, replacements, address, report);
   swarm.forgetSurvey();
-  await swarm.survey();
-  return { survivor: survivor.machine, reformed: plan.reform, epoch: raft.epoch, rejoined, replaced, removed, absent: plan.absent };
+  // What is done is done, whether or not somebody can be asked about it now.
+  const warnings = await swarm.cluster('cluster.status', {}).then((status) => status.warnings, () => []);
+  return { survivor: survivor.machine, reformed: plan.reform, epoch: raft.epoch, rejoined, replaced, removed, absent: plan.absent, warnings };
 }
 
 /** Nodes recorded as managers whose machines were destroyed: they would count as managers to come for ever. */

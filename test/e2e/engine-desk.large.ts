@@ -59,7 +59,7 @@ describe.skipIf(skipReason !== null)('five engines over three datacenters', () =
     } as unknown as Group;
     desk = new EngineDesk({
       group, engine: engines.get(name)!, advertise: machine(name).publicIpv4!, sealer: () => sealer, ready: (id) => !down.has(state.node(id)?.name ?? ''),
-      clock: systemClock, log: (line) => console.log(`${name}: ${line}`), saveSwarm: () => { saved.push(name); return Promise.resolve(); },
+      clock: systemClock, log: (line) => console.log(`${name}: ${line}`), sealed: () => Promise.resolve(false), saveSwarm: () => { saved.push(name); return Promise.resolve(); },
     });
   }
 

@@ -11,6 +11,7 @@ interface Swarm {
   nodes: Map<string, EngineNode>;
   /** Docker ids of Raft's members. */
   members: Set<string>;
+  autolock: boolean;
 }
 
 const refuse = (message: string): BeltError => new BeltError('engine', message);
@@ -35,7 +36,7 @@ export class EngineWorld {
 
   /** Whether the engine of that id runs and belongs to this swarm (not to one that went on without it). */
   up(dockerId: string, swarm: Swarm): boolean {
-    return [...this.engines.values()].some((engine) => engine.running && engine.dockerId === dockerId && engine.swarm === swarm);
+    return [...this.engines.values()].some((engine) => engine.running && !engine.locked && engine.dockerId === dockerId && engine.swarm === swarm);
   }
 
   byToken(token: string): { swarm: Swarm; role: 'manager' | 'worker' } | null {
@@ -57,6 +58,8 @@ export class FakeEngine implements Engine {
   running = true;
   swarm: Swarm | null = null;
   dockerId: string | null = null;
+  /** Restarted under autolock: it says so and does nothing else. */
+  locked = false;
 
   constructor(world: EngineWorld, name: string) {
     this.#world = world;
@@ -65,6 +68,7 @@ export class FakeEngine implements Engine {
 
   info(): Promise<EngineInfo | null> {
     if (!this.running) return Promise.resolve(null);
+    if (this.locked) return Promise.resolve({ version: '20.10', swarm: 'locked', nodeId: null, swarmId: null, isManager: false });
     const isManager = this.swarm !== null && this.dockerId !== null && this.swarm.members.has(this.dockerId);
     return Promise.resolve({ version: '20.10', swarm: this.swarm === null ? 'inactive' : 'active', nodeId: this.dockerId, swarmId: isManager ? (this.swarm?.id ?? null) : null, isManager });
   }
@@ -72,13 +76,18 @@ export class FakeEngine implements Engine {
   async init({ availability, forceNew }: Parameters<Engine['init']>[0]): Promise<EngineTokens> {
     this.#mustRun();
     if (this.swarm !== null && forceNew) {
+      if (this.swarm.autolock) {
+        // moby/moby#36852
+        this.swarm = null;
+        throw refuse('Swarm is encrypted and needs to be unlocked before it can be used. Please use "docker swarm unlock" to unlock it.');
+      }
       // A swarm of its own from here on, with the nodes it knew; the others keep what they had.
       const old = this.swarm;
-      this.swarm = { id: old.id, nodes: new Map(old.nodes), members: new Set([this.dockerId ?? '']) };
+      this.swarm = { id: old.id, nodes: new Map(old.nodes), members: new Set([this.dockerId ?? '']), autolock: false };
       // Workers find the survivor by themselves.
       for (const engine of this.#world.engines.values()) if (engine.swarm === old && !old.members.has(engine.dockerId ?? '')) engine.swarm = this.swarm;
     } else if (this.swarm === null) {
-      this.swarm = { id: this.#world.nextId('swarm'), nodes: new Map(), members: new Set() };
+      this.swarm = { id: this.#world.nextId('swarm'), nodes: new Map(), members: new Set(), autolock: false };
       this.#enter(this.swarm, 'manager', availability);
     }
     return this.tokens();
@@ -104,7 +113,7 @@ export class FakeEngine implements Engine {
 
   async tokens(): Promise<EngineTokens> {
     const swarm = this.#manages();
-    return Promise.resolve({ swarmId: swarm.id, worker: `worker-${swarm.id}`, manager: `manager-${swarm.id}` });
+    return Promise.resolve({ swarmId: swarm.id, worker: `worker-${swarm.id}`, manager: `manager-${swarm.id}`, autolock: swarm.autolock });
   }
 
   /** Every look carries out one role change that is due: what was promoted enters Raft, what was demoted leaves it if that is safe. */
@@ -144,7 +153,7 @@ export class FakeEngine implements Engine {
   #list(swarm: Swarm): EngineNode[] {
     const leader = [...swarm.members].find((id) => this.#world.up(id, swarm));
     return [...swarm.nodes.values()].map((node) => ({
-      ...node, state: this.#world.up(node.id, swarm) ? 'ready' : 'down',
+      ...node, state: node.hostname === '' ? 'unknown' : this.#world.up(node.id, swarm) ? 'ready' : 'down',
       reachability: !swarm.members.has(node.id) ? null : node.id === leader ? 'leader' : this.#world.up(node.id, swarm) ? 'reachable' : 'unreachable',
     }));
   }
@@ -172,5 +181,6 @@ export class FakeEngine implements Engine {
 
   #mustRun(): void {
     if (!this.running) throw new BeltError('no_engine', 'Docker Engine is not there');
+    if (this.locked) throw refuse('Swarm is encrypted and needs to be unlocked before it can be used. Please use "docker swarm unlock" to unlock it.');
   }
 }

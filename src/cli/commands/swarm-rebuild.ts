@@ -39,14 +39,16 @@ export const command = defineCommand({
       if (plan.reform) await ctx.ui.confirm(`Rebuild the swarm from ${plan.survivor.machine}, without ${lostManagers(plan.survivor.raft.members.map(({ name }) => name), plan.survivors.map(({ machine }) => machine))}?`);
       return ctx.ui.progress('rebuild', plan.rejoin.length, (report) => rebuildSwarm(hands, plan, replacements, byName, report));
     });
+    const { reformed, warnings, absent } = rebuilt;
     const shown = (outcomes: typeof rebuilt.rejoined) => outcomes.map((outcome) => ({ name: outcome.name, ok: outcome.ok, error: outcome.ok ? null : outcome.error.toJSON() }));
-    ctx.ui.report({ survivor: rebuilt.survivor, reformed: rebuilt.reformed, epoch: rebuilt.epoch, rejoined: shown(rebuilt.rejoined), replaced: shown(rebuilt.replaced), removed: rebuilt.removed, absent: rebuilt.absent }, (ui) => {
-      ui.line(rebuilt.reformed ? `${rebuilt.survivor} made the swarm anew, with everything it knew` : `the swarm has its quorum, led by ${rebuilt.survivor}: nothing to reform`);
+    ctx.ui.report({ survivor: rebuilt.survivor, reformed, epoch: rebuilt.epoch, rejoined: shown(rebuilt.rejoined), replaced: shown(rebuilt.replaced), removed: rebuilt.removed, absent, warnings }, (ui) => {
+      ui.line(reformed ? `${rebuilt.survivor} made the swarm anew, with everything it knew` : `the swarm has its quorum, led by ${rebuilt.survivor}: nothing to reform`);
       for (const outcome of [...rebuilt.rejoined]) if (outcome.ok) ui.line(`${outcome.name}: back as a ${outcome.value}`);
       for (const outcome of rebuilt.replaced) if (outcome.ok) ui.line(`${outcome.name}: ${outcome.value}`);
       if (rebuilt.removed.length > 0) ui.line(`removed: ${compressNames(rebuilt.removed)}`);
     });
-    if (rebuilt.absent.length > 0) ctx.ui.warn(`${compressNames(rebuilt.absent)} did not answer and so missed the rebuild: managers among them come back by themselves once they run`);
+    for (const warning of warnings) ctx.ui.warn(warning);
+    if (absent.length > 0) ctx.ui.warn(`${compressNames(absent)} did not answer and so missed the rebuild: managers among them come back by themselves once they run`);
     const error = outcomeError([...rebuilt.rejoined, ...rebuilt.replaced], 'brought back');
     if (error !== null) throw error;
   },

@@ -11,7 +11,7 @@ export const EngineReport = v.object({
   dockerId: v.nullable(text),
   isManager: v.boolean(),
   /** Of a manager's engine only: the swarm it is in. */
-  tokens: v.nullable(v.object({ swarmId: text, worker: text, manager: text })),
+  tokens: v.nullable(v.object({ swarmId: text, worker: text, manager: text, autolock: v.optional(v.boolean(), false) })),
 });
 export type EngineReport = v.InferOutput<typeof EngineReport>;
 
@@ -54,12 +54,14 @@ export function assign(node: string, report: EngineReport, situation: Situation)
 
 /**
  * Who forms the swarm: an engine that is a swarm's manager already (made by hand: adopted), else the agents' leader, else any manager with an
- * engine. Null: nobody can. A founder that reports stays the founder, so that a new leader does not form a second swarm.
+ * engine. Null: nobody can, or an engine that is locked may be the swarm's manager. A founder that reports stays the founder, so that a new leader
+ * does not form a second swarm.
  */
 export function chooseFounder(current: string | null, leader: string, managers: readonly string[], reports: ReadonlyMap<string, EngineReport>): string | null {
   const usable = managers.filter((id) => ['inactive', 'active'].includes(reports.get(id)?.swarm ?? ''));
   const inSwarm = usable.find((id) => reports.get(id)?.isManager === true);
   if (inSwarm !== undefined) return inSwarm;
+  if (managers.some((id) => reports.get(id)?.swarm === 'locked')) return null;
   if (current !== null && usable.includes(current)) return current;
   return usable.includes(leader) ? leader : (usable[0] ?? null);
 }

@@ -8,7 +8,7 @@ import { pause, type Clock, type Log } from '../ports.ts';
 import type { Assignment, EngineReport } from './assign.ts';
 import type { Engine } from './engine.ts';
 import { EngineFollower } from './follower.ts';
-import { saveSwarmFolder } from './local.ts';
+import { saveSwarmFolder, swarmSealed } from './local.ts';
 import { ENGINE_PORT, openEngineProxy, type EngineProxy } from './proxy.ts';
 
 export interface AttachmentOptions {
@@ -84,7 +84,7 @@ export class EngineAttachment {
   async settled(deadline: number, signal: AbortSignal): Promise<void> {
     const { clock, identity } = this.#options;
     while (this.#follower !== null && !this.#follower.settled && !signal.aborted) {
-      if (clock.monotonic() >= deadline) {
+      if (clock.monotonic() >= deadline || this.#follower.locked) {
         const { machine } = identity.config;
         throw new BeltError('timeout', `${machine} is in the cluster, its engine is not in the swarm yet: ${this.#follower.problem() ?? 'the others have not let it in'}`, { machine, next: 'belt swarm status; the agent goes on trying' });
       }
@@ -104,6 +104,11 @@ export class EngineAttachment {
   saveSwarm(): Promise<void> {
     const { identity, clock } = this.#options;
     return saveSwarmFolder(path.join(identity.files.paths.state, 'backup'), new Date(clock.now()));
+  }
+
+  /** Whether the engine's swarm is sealed by Docker's autolock. */
+  sealed(): Promise<boolean> {
+    return swarmSealed();
   }
 
   async close(): Promise<void> {

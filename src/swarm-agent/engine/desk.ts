@@ -13,7 +13,7 @@ import type { NodeRecord } from '../store/records.ts';
 import type { Sealer } from '../store/sealer.ts';
 import { type Assignment, assign, chooseFounder, type EngineReport, type Situation } from './assign.ts';
 import type { Engine, EngineNode, EngineTokens } from './engine.ts';
-import { type Action, type Agreed, type BeltNode, decide, mayDemote } from './reconcile.ts';
+import { type Action, type Agreed, type BeltNode, decide, mayDemote, nameless } from './reconcile.ts';
 
 export interface EngineDeskOptions {
   readonly group: Group;
@@ -25,6 +25,8 @@ export interface EngineDeskOptions {
   readonly ready: (id: string) => boolean;
   readonly clock: Clock;
   readonly log: Log;
+  /** Whether Docker's autolock seals the swarm directory of this machine's engine. */
+  readonly sealed: () => Promise<boolean>;
   /** Keeps a copy of the engine's swarm directory aside before it is changed for good. */
   readonly saveSwarm: () => Promise<void>;
 }
@@ -39,8 +41,15 @@ const BATCH = 256;
 const QUORUMLESS_MS = 40_000;
 /** Looking at Docker's list costs the leader at most one part in this many of its time, and waits no longer than `mostMs`. */
 const LOOK = { share: 20, mostMs: 10_000 } as const;
+/** A join that takes longer than this has died. */
+const ABANDONED_MS = 60_000;
 /** How often a demotion is looked for in the list, ms. */
 const POLL_MS = 300;
+
+/** Said while there is a quorum to change it with. */
+const AUTOLOCK = 'Docker’s autolock is on: a manager’s engine that restarts waits for docker swarm unlock, and without its quorum Docker’s swarm cannot be rebuilt (docker swarm update --autolock=false)';
+/** Docker Engine forces no new cluster out of a sealed one: it ends as an engine in no swarm, its directory still sealed (moby/moby#36852). */
+const SEALED = 'Docker’s swarm has lost its quorum under autolock, and Docker Engine makes no new one out of it: start the lost managers’ machines and unlock each (belt --host NAME docker swarm unlock), or give its services up (belt swarm leave --force with all nodes, then form)';
 
 const freshId = (): string => randomBytes(16).toString('hex');
 
@@ -50,6 +59,8 @@ export class EngineDesk {
   #docker: readonly EngineNode[] = [];
   #warnings: readonly string[] = [];
   #nextLook = 0;
+  /** When each was seen first, monotonic ms. */
+  #nameless: ReadonlyMap<string, number> = new Map();
 
   constructor(options: EngineDeskOptions) {
     this.#options = options;
@@ -57,7 +68,16 @@ export class EngineDesk {
 
   /** What an operator should know, one sentence each. */
   warnings(): readonly string[] {
-    return this.#warnings;
+    const { autolock } = this.#reports.get(this.#options.group.id)?.tokens ?? {};
+    return [...this.#warnings, ...this.#locked(), ...(autolock === true ? [AUTOLOCK] : [])];
+  }
+
+  /** Engines that wait for a key. */
+  #locked(): string[] {
+    return [...this.#reports].flatMap(([id, { swarm }]) => {
+      const name = this.#options.group.state.tables.nodes.get(id)?.name;
+      return swarm !== 'locked' || name === undefined ? [] : [`the engine of ${name} is locked by Docker’s autolock: belt --host ${name} docker swarm unlock asks for the key`];
+    });
   }
 
   /** Answers a node's report. Only the leader is asked. */
@@ -86,11 +106,13 @@ export class EngineDesk {
     try {
       if (await this.#reform(signal) || await this.#handOver(signal)) return true;
       this.#docker = await this.#options.engine.nodes(this.#within(CALL_MS, signal));
-      const decision = decide({ nodes: this.#beltNodes(), docker: this.#docker, agreed: this.#agreed() });
+      const decision = decide({ nodes: this.#beltNodes(), docker: this.#docker, agreed: this.#agreed(), abandoned: this.#abandoned() });
       this.#warnings = decision.warnings;
       await this.#carryOut(decision.actions, signal);
       return decision.actions.length > 0;
     } catch (error) {
+      // Nobody is sent to managers that may be gone: a join that fails throws away what is left of a swarm on the joiner's disk.
+      this.#docker = [];
       this.#warnings = [`Docker's swarm cannot be seen from this manager: ${(error as Error).message}`];
       return false;
     } finally {
@@ -182,13 +204,16 @@ export class EngineDesk {
    * this engine goes on alone with the state it holds, and the other managers' engines are told to leave and join again.
    */
   async #reform(signal: AbortSignal): Promise<boolean> {
-    const { group, engine, advertise, saveSwarm, log } = this.#options;
+    const { group, engine, advertise, saveSwarm, sealed, log } = this.#options;
     if (Number(this.#setting(SETTING.epoch) ?? 0) >= group.epoch) return false;
+    const locked = await sealed();
+    this.#warnings = [locked ? SEALED : 'Docker’s half of the rebuild is under way'];
     const alive = await engine.nodes(this.#within(CALL_MS, signal)).then(() => true, () => false);
     if (alive) {
       await group.write(freshId(), { type: 'setting.set', key: SETTING.epoch, value: String(group.epoch) });
       return true;
     }
+    if (locked) throw new BeltError('engine', SEALED);
     const info = await engine.info(this.#within(QUORUMLESS_MS, signal));
     if (info === null) throw new BeltError('engine', 'Docker’s swarm has no quorum, and the engine of this manager does not answer');
     if (!info.isManager) throw new BeltError('engine', 'Docker’s swarm has no quorum, and the engine of this manager cannot go on alone: it was no manager of it');
@@ -206,7 +231,7 @@ export class EngineDesk {
     const { group, engine, ready, log } = this.#options;
     if ((await engine.info(this.#within(CALL_MS, signal)))?.isManager === true) return false;
     const voters = new Set(group.status().membership.members.filter(({ voter }) => voter).map(({ id }) => id));
-    const target = [...this.#reports].find(([id, report]) => report.isManager && voters.has(id) && ready(id))?.[0];
+    const target = [...this.#reports].find(([id, report]) => id !== group.id && report.isManager && voters.has(id) && ready(id))?.[0];
     if (target === undefined) return false;
     log('engine: the lead goes to a manager whose engine manages the swarm');
     await group.transfer(target);
@@ -216,6 +241,14 @@ export class EngineDesk {
   #beltNodes(): BeltNode[] {
     const { group, ready } = this.#options;
     return [...group.state.tables.nodes.values()].map((node) => ({ ...node, ready: node.id === group.id || ready(node.id) }));
+  }
+
+  /** Those of Docker's nameless nodes that this leader has seen for longer than a join can take. */
+  #abandoned(): Set<string> {
+    const now = this.#options.clock.monotonic();
+    const since = new Map(this.#docker.filter(nameless).map(({ id }) => [id, this.#nameless.get(id) ?? now]));
+    this.#nameless = since;
+    return new Set([...since].filter(([, seen]) => now - seen > ABANDONED_MS).map(([id]) => id));
   }
 
   #agreed(): Map<string, Agreed> {

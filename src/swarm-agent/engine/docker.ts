@@ -31,6 +31,12 @@ interface ApiNode {
   readonly ManagerStatus?: { readonly Leader?: boolean; readonly Reachability?: string; readonly Addr?: string };
 }
 
+interface ApiSwarm {
+  readonly ID: string;
+  readonly JoinTokens: { readonly Worker: string; readonly Manager: string };
+  readonly Spec?: { readonly EncryptionConfig?: { readonly AutoLockManagers?: boolean } };
+}
+
 interface Failure {
   readonly statusCode?: number;
   readonly code?: string;
@@ -135,8 +141,9 @@ class DockerEngine implements Engine {
 
   async tokens(signal: AbortSignal): Promise<EngineTokens> {
     try {
-      const swarm = await this.#call<{ ID: string; JoinTokens: { Worker: string; Manager: string } }>('GET', '/swarm', undefined, signal);
-      return { swarmId: swarm.ID, worker: swarm.JoinTokens.Worker, manager: swarm.JoinTokens.Manager };
+      const swarm = await this.#call<ApiSwarm>('GET', '/swarm', undefined, signal);
+      const { ID, JoinTokens, Spec } = swarm;
+      return { swarmId: ID, worker: JoinTokens.Worker, manager: JoinTokens.Manager, autolock: Spec?.EncryptionConfig?.AutoLockManagers ?? false };
     } catch (error) {
       throw engineError(error, 'the swarm’s tokens cannot be read');
     }

@@ -31,6 +31,8 @@ export interface EngineTokens {
   readonly swarmId: string;
   readonly worker: string;
   readonly manager: string;
+  /** Docker's autolock: a manager's engine that restarts waits for a key that only the user has. */
+  readonly autolock: boolean;
 }
 
 /** All methods reject with `BeltError`: `no_engine` where there is none, `engine` where it refuses or fails (with its own words), `timeout`. */

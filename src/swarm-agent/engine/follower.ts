@@ -14,6 +14,8 @@ export interface EngineFollowerOptions {
   readonly report: (report: EngineReport) => Promise<Assignment>;
 }
 
+/** Said of an engine that restarted under Docker's autolock. */
+const LOCKED = 'the swarm is locked by Docker’s autolock and waits for docker swarm unlock';
 /** Milliseconds between reports: while something is to come, when all is settled, and after a failure. */
 const REPORT_MS = { unsettled: 500, settled: 15_000, failed: 2_000 } as const;
 /** Longest any one call of the engine may take, ms. A join waits for the swarm's leader, who takes one at a time. */
@@ -26,6 +28,7 @@ export class EngineFollower {
   #busy: Promise<void> | null = null;
   #lastProblem: string | null = null;
   #settled = false;
+  #locked = false;
 
   constructor(options: EngineFollowerOptions) {
     this.#options = options;
@@ -40,6 +43,11 @@ export class EngineFollower {
   /** Whether the leader said that nothing is to come. */
   get settled(): boolean {
     return this.#settled;
+  }
+
+  /** Whether the engine waits for the key of Docker's autolock, which no agent has. */
+  get locked(): boolean {
+    return this.#locked;
   }
 
   /** Something changed: report now. */
@@ -69,7 +77,8 @@ export class EngineFollower {
       const report = await this.#look();
       const assignment = await this.#options.report(report);
       await this.#act(assignment);
-      this.#lastProblem = null;
+      this.#locked = report.swarm === 'locked';
+      this.#lastProblem = this.#locked ? LOCKED : null;
       this.#settled = assignment.act === 'none' && assignment.settled;
       if (assignment.act !== 'none') return 0;
       return assignment.settled ? REPORT_MS.settled : REPORT_MS.unsettled;

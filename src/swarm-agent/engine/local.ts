@@ -1,6 +1,6 @@
 /** Which engine this machine has. */
 import { existsSync } from 'node:fs';
-import { cp, mkdir } from 'node:fs/promises';
+import { cp, mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { Engine } from './engine.ts';
@@ -15,6 +15,12 @@ export async function engineOf(root: string, machine: string): Promise<Engine> {
   if (root !== '') return noEngine(machine);
   const { dockerEngine, DOCKER_SOCKET } = await import('./docker.ts');
   return [DOCKER_SOCKET, ...DAEMONS].some((file) => existsSync(file)) ? dockerEngine() : noEngine(machine);
+}
+
+/** Whether Docker's autolock keeps this manager's key and log shut to all who do not have the unlock key. */
+export async function swarmSealed(from: string = SWARM_FOLDER): Promise<boolean> {
+  const key = await readFile(path.join(from, 'certificates', 'swarm-node.key'), 'latin1').catch(() => '');
+  return key.includes('ENCRYPTED');
 }
 
 /** Copies the engine's swarm directory (its Raft log, certificates and keys) below `folder`, before it is changed for good. */

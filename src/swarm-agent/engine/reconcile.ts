@@ -46,7 +46,7 @@ export type Action =
   | { readonly do: 'agree'; readonly node: string; readonly agreed: Agreed }
   /** Docker's node is gone: the record of it goes too, and the node joins again by itself. */
   | { readonly do: 'forget'; readonly node: string }
-  /** A node that joined anew leaves its former Docker node behind: that one goes. */
+  /** A node that joined anew, or died over its join, leaves a Docker node behind: that one goes. */
   | { readonly do: 'drop'; readonly dockerId: string }
   /** The belt node was removed: its Docker node goes, and then what was agreed. */
   | { readonly do: 'remove'; readonly node: string; readonly dockerId: string };
@@ -61,6 +61,16 @@ export interface View {
   readonly docker: readonly EngineNode[];
   /** By belt node id, also of nodes that were removed since. */
   readonly agreed: ReadonlyMap<string, Agreed>;
+  /** Docker's ids of nodes that have been {@link nameless} for so long that nobody comes for them any more. */
+  readonly abandoned: ReadonlySet<string>;
+}
+
+/**
+ * A node whose engine got its certificate and never came with it: for a moment each that joins, for ever one that died before the certificate
+ * was on its disk (it joins again as another node).
+ */
+export function nameless(node: EngineNode): boolean {
+  return node.hostname === '' && node.state === 'unknown' && node.reachability === null;
 }
 
 const PLACE = { driver: 'belt.driver', datacenter: 'belt.datacenter', region: 'belt.region', size: 'belt.size' } as const;
@@ -215,7 +225,9 @@ export function decide(view: View): Decision {
     decideRemoved(nodeId, agreed, view, draft);
   }
   for (const engine of view.docker) {
-    if (!claimed.has(engine.id)) draft.warnings.push(`${engine.hostname} (${engine.id}) is in the swarm but no node of belt${engine.state === 'ready' ? '' : `, and ${engine.state}`}`);
+    if (claimed.has(engine.id)) continue;
+    if (nameless(engine)) draft.actions.push(...(view.abandoned.has(engine.id) ? [{ do: 'drop', dockerId: engine.id } as const] : []));
+    else draft.warnings.push(`${engine.hostname} (${engine.id}) is in the swarm but no node of belt${engine.state === 'ready' ? '' : `, and ${engine.state}`}`);
   }
   const moving = view.docker.find(inTransition);
   if (moving === undefined) {

@@ -97,7 +97,7 @@ class Cluster {
     } as unknown as Group;
     this.desk = new EngineDesk({
       group, engine: this.engines.get(name)!, advertise: name, sealer: () => this.#sealer, ready: (id) => [...this.engines.values()].some((engine) => idOf(engine.name) === id && engine.running),
-      clock: this.time, log: (line) => this.logs.push(line), saveSwarm: () => { this.saved.push(name); return Promise.resolve(); },
+      clock: this.time, log: (line) => this.logs.push(line), sealed: () => Promise.resolve(this.engines.get(name)?.swarm?.autolock === true), saveSwarm: () => { this.saved.push(name); return Promise.resolve(); },
     });
   }
 
@@ -175,6 +175,19 @@ describe('forming', () => {
     expect(cluster.shown()).toEqual({ m0: 'manager/member/active', w0: 'manager/member/active', w1: 'worker/-/active' });
     expect(cluster.state.node('w0')?.role).toBe('manager');
     expect(cluster.world.roleChanges).toEqual([]);
+  });
+
+  test('beside a locked engine no second swarm is formed: it may be the manager of the first', async () => {
+    formed();
+    const m1 = cluster.engines.get('m1')!;
+    await m1.init({ advertise: 'm1', availability: 'active', forceNew: false });
+    m1.locked = true;
+    await cluster.run(20_000);
+    expect([...cluster.engines.values()].filter(({ swarm }) => swarm !== null)).toEqual([m1]);
+    expect(cluster.desk.warnings()).toEqual([expect.stringContaining('belt --host m1 docker swarm unlock')]);
+    m1.locked = false;
+    await cluster.run(20_000);
+    expect(new Set([...cluster.engines.values()].map((engine) => engine.swarm?.id))).toEqual(new Set([m1.swarm!.id]));
   });
 
   test('an engine in somebody else’s swarm stays there and is not taken for ours', async () => {
@@ -257,6 +270,75 @@ describe('afterwards', () => {
     expect(list.find((node) => node.id === m1.dockerId)).toMatchObject({ role: 'manager', labels: { ...PLACE, disk: 'ssd' } });
     expect(list.map((node) => node.id)).not.toContain(before);
     expect(cluster.saved).toEqual(['m2']);
+  });
+
+  test('a node that died over its join before it had a name is removed after a minute', async () => {
+    const { swarm } = cluster.engines.get('m0')!;
+    const known = [...swarm!.nodes.values()][0]!;
+    swarm!.nodes.set('ghost', { ...known, id: 'ghost', hostname: '', role: 'worker', labels: {} });
+    await cluster.run(50_000);
+    expect([swarm!.nodes.has('ghost'), cluster.desk.warnings()]).toEqual([true, []]);
+    await cluster.run(20_000);
+    expect(swarm!.nodes.has('ghost')).toBe(false);
+  });
+
+  test('without a quorum no engine is told to join: that would end what its disk still holds of the swarm', async () => {
+    const [m0, m1, m2] = ['m0', 'm1', 'm2'].map((name) => cluster.engines.get(name)!) as [FakeEngine, FakeEngine, FakeEngine];
+    m1.running = m2.running = false;
+    await cluster.run(20_000);
+    m0.swarm = m0.dockerId = null;
+    cluster.logs.length = 0;
+    await cluster.run(20_000);
+    expect(cluster.logs.filter((line) => line.includes('engine: join'))).toEqual([]);
+  });
+
+  describe('under autolock', () => {
+    beforeEach(async () => {
+      cluster.engines.get('m0')!.swarm!.autolock = true;
+      await cluster.run(20_000);
+    });
+
+    test('is told, and a manager that restarts is named until it is unlocked; nothing is done to it', async () => {
+      expect(cluster.desk.warnings()).toEqual([expect.stringContaining('autolock is on')]);
+      const m1 = cluster.engines.get('m1')!;
+      const before = m1.dockerId;
+      m1.locked = true;
+      await cluster.run(20_000);
+      expect(cluster.desk.warnings()[0]).toContain('belt --host m1 docker swarm unlock');
+      expect(cluster.followers.get('m1')).toMatchObject({ locked: true, settled: false });
+      expect(cluster.followers.get('m1')!.problem()).toContain('docker swarm unlock');
+      m1.locked = false;
+      await cluster.run(20_000);
+      expect(cluster.desk.warnings()).toEqual([expect.stringContaining('autolock is on')]);
+      expect(cluster.followers.get('m1')).toMatchObject({ locked: false, settled: true });
+      expect(m1.dockerId).toBe(before);
+    });
+
+    test('the leader whose own engine is locked hands over', async () => {
+      cluster.engines.get('m0')!.locked = true;
+      await cluster.run(20_000);
+      expect(cluster.leader).not.toBe('m0');
+      expect(cluster.desk.warnings()[0]).toContain('belt --host m0 docker swarm unlock');
+    });
+
+    test('a rebuild does not touch the engine of the survivor, and says what is needed; with the managers unlocked all is as before', async () => {
+      const [m0, m1, m2] = ['m0', 'm1', 'm2'].map((name) => cluster.engines.get(name)!) as [FakeEngine, FakeEngine, FakeEngine];
+      const ids = [m0, m1, m2].map(({ dockerId }) => dockerId);
+      m0.running = m1.running = false;
+      cluster.epoch = 1;
+      cluster.lead('m2');
+      await cluster.run(20_000);
+      expect(m2.swarm).not.toBeNull();
+      expect(cluster.saved).toEqual([]);
+      expect(cluster.desk.warnings()[0]).toMatch(/lost its quorum under autolock.*unlock each/);
+      m0.running = m1.running = m0.locked = m1.locked = true;
+      await cluster.run(20_000);
+      m0.locked = m1.locked = false;
+      await cluster.run(20_000);
+      expect([m0, m1, m2].map(({ dockerId }) => dockerId)).toEqual(ids);
+      expect(cluster.desk.warnings()).toEqual([expect.stringContaining('autolock is on')]);
+      expect(cluster.shown()).toEqual(FORMED);
+    });
   });
 
   test('rebuild of the agents where Docker kept its quorum: the swarm is left as it is', async () => {

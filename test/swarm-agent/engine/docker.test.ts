@@ -62,7 +62,7 @@ describe('info', () => {
 describe('forming and joining', () => {
   test('init says where it is reached, and ends with the tokens', async () => {
     answers = { 'POST /swarm/init': [[200, 'n1']], 'GET /swarm': [SWARM] };
-    expect(await dockerEngine(socketPath).init({ advertise: '10.0.0.1', availability: 'drain', forceNew: false }, signal())).toEqual({ swarmId: 's1', worker: 'SWMTKN-w', manager: 'SWMTKN-m' });
+    expect(await dockerEngine(socketPath).init({ advertise: '10.0.0.1', availability: 'drain', forceNew: false }, signal())).toEqual({ swarmId: 's1', worker: 'SWMTKN-w', manager: 'SWMTKN-m', autolock: false });
     expect(calls[0]).toEqual({ method: 'POST', url: '/swarm/init', body: { ListenAddr: '0.0.0.0:2377', AdvertiseAddr: '10.0.0.1', ForceNewCluster: false, Availability: 'drain' } });
   });
 

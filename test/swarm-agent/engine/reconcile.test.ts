@@ -16,12 +16,16 @@ function engine(name: string, over: Partial<EngineNode> = {}): EngineNode {
 
 const manager = (name: string, over: Partial<EngineNode> = {}): EngineNode => engine(name, { role: 'manager', reachability: 'reachable', ...over });
 const agreed = (name: string, over: Partial<Agreed> = {}): Agreed => ({ dockerId: `d-${name}`, role: 'worker', availability: 'active', labels: {}, ...over });
-const view = (nodes: BeltNode[], docker: EngineNode[], known: Record<string, Agreed> = {}): View => ({ nodes, docker, agreed: new Map(Object.entries(known)) });
+const view = (nodes: BeltNode[], docker: EngineNode[], known: Record<string, Agreed> = {}, abandoned: string[] = []): View => ({ nodes, docker, agreed: new Map(Object.entries(known)), abandoned: new Set(abandoned) });
 const threeManagers = [manager('m1', { reachability: 'leader' }), manager('m2'), manager('m3')];
 const threeBelts = ['m1', 'm2', 'm3'].map((name) => belt(name, { role: 'manager' }));
 const threeAgreed = Object.fromEntries(['m1', 'm2', 'm3'].map((name) => [`b-${name}`, agreed(name, { role: 'manager' })]));
 
+const ghost = engine('g', { hostname: '', state: 'unknown', labels: {} });
+
 const cases: [string, View, Action[], (string | RegExp)[]][] = [
+  ['a node that is only just joining is no news', view([], [ghost]), [], []],
+  ['one that never came goes', view([], [ghost], {}, ['d-g']), [{ do: 'drop', dockerId: 'd-g' }], []],
   ['a node that just joined, drained, is labelled before anything else', view([belt('n')], [engine('n', { availability: 'drain', labels: {} })]),
     [{ do: 'engine', node: 'b-n', dockerId: 'd-n', change: { labels: PLACE } }], []],
   ['then activated', view([belt('n')], [engine('n', { availability: 'drain' })]),
@@ -121,12 +125,12 @@ class World {
 
   run(): void {
     for (let step = 0; step < 100; step += 1) {
-      const { actions } = decide({ nodes: this.beltNodes, docker: this.docker, agreed: this.agreed });
+      const { actions } = decide({ nodes: this.beltNodes, docker: this.docker, agreed: this.agreed, abandoned: new Set() });
       if (actions.length === 0 && !this.docker.some((node) => (node.role === 'manager') !== (node.reachability !== null))) return;
       expect(this.act(actions)).toBeLessThanOrEqual(1);
       this.settle();
     }
-    throw new Error(`it never settles: ${JSON.stringify(decide({ nodes: this.beltNodes, docker: this.docker, agreed: this.agreed }))}`);
+    throw new Error(`it never settles: ${JSON.stringify(decide({ nodes: this.beltNodes, docker: this.docker, agreed: this.agreed, abandoned: new Set() }))}`);
   }
 }
 
