@@ -9,6 +9,7 @@ const results = process.env['BELT_TEST_RESULTS'];
 export default defineConfig({
   test: {
     include: [process.env['BELT_E2E'] === 'large' ? 'test/e2e/**/*.large.ts' : 'test/e2e/**/*.e2e.ts'],
+    globalSetup: ['test/e2e/setup.ts'],
     pool: 'forks',
     fileParallelism: false,
     testTimeout: 300_000,

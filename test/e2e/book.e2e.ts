@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 import { afterAll, describe, expect, test } from 'vitest';
 
-import { noMesh, sh, skipReason, until, type Said } from './stage.ts';
+import { asOneSession, noMesh, sh, skipReason, until, type Said } from './stage.ts';
 
 const BELT = fileURLToPath(new URL('../../bin/belt', import.meta.url));
 
@@ -24,6 +24,7 @@ describe.skipIf(skipReason !== null)('the book’s session', () => {
     return said.stdout;
   };
   let ip1 = '';
+  asOneSession();
 
   afterAll(async () => {
     await tried('cluster rm --yes swarm2k');
@@ -77,7 +78,7 @@ describe.skipIf(skipReason !== null)('the book’s session', () => {
     await belt('docker service scale --detach nginx=4');
     await until('four tasks run', 90_000, async () => (await tried("docker service ps nginx --filter desired-state=running --format '{{.CurrentState}}'")).stdout.split('\n').filter((line) => /^Running/.test(line)).length === 4);
     const ip2 = (await belt('ip node2')).trim();
-    expect(await (await fetch(`http://${ip2}/`)).text()).toBe('book\n');
+    expect(await until('the page', 60_000, async () => (await fetch(`http://${ip2}/`)).text())).toBe('book\n');
   });
 
   test('exit codes and stdin go through; several machines at once', async () => {

@@ -9,7 +9,7 @@ import { connect, createDriver } from '../../drivers/docker/driver.ts';
 import { clusterFilter } from '../../drivers/docker/machine.ts';
 import { partition } from '../../drivers/docker/partition.ts';
 import type { Machine } from '../../src/provision/driver.ts';
-import { clear, clusterTag, make, OPTIONS, order, sh, skipReason, sshKey, until } from './stage.ts';
+import { asOneSession, clear, clusterTag, make, OPTIONS, order, sh, skipReason, sshKey, until } from './stage.ts';
 
 describe.skipIf(skipReason !== null)('machines of the docker driver', () => {
   const tag = clusterTag('e2e-driver');
@@ -23,11 +23,12 @@ describe.skipIf(skipReason !== null)('machines of the docker driver', () => {
   const reaches = async (from: Machine, to: Machine): Promise<boolean> =>
     (await ssh(from.publicIpv4!, `timeout 2 bash -c 'exec 3<>/dev/tcp/${to.publicIpv4!}/22'`)).code === 0;
 
+  asOneSession();
   beforeAll(async () => {
     const key = await sshKey(folder);
     ssh = key.ssh;
     machines = await make(driver, order(tag, [['a', 'x'], ['b', 'x'], ['c', 'y']], key.publicKey, '512mb'));
-    await Promise.all(machines.map((machine) => until(`ssh on ${machine.name}`, 30_000, async () => (await ssh(machine.publicIpv4!, 'true')).code === 0)));
+    await Promise.all(machines.map((machine) => until(`ssh on ${machine.name}`, 90_000, async () => (await ssh(machine.publicIpv4!, 'true')).code === 0)));
   });
   afterAll(async () => {
     await clear(driver, tag);
@@ -35,7 +36,7 @@ describe.skipIf(skipReason !== null)('machines of the docker driver', () => {
   });
 
   test('systemd runs, nothing failed, and the machine is as plain as a cloud’s', async () => {
-    const said = await until('systemd is up', 30_000, async () => {
+    const said = await until('systemd is up', 90_000, async () => {
       const state = await ssh(a().publicIpv4!, 'systemctl is-system-running; hostname; cat /proc/1/comm; command -v node docker dockerd || echo plain');
       return state.stdout.startsWith('running') ? state.stdout : null;
     });
@@ -43,7 +44,7 @@ describe.skipIf(skipReason !== null)('machines of the docker driver', () => {
   });
 
   test('each machine has host keys of its own', async () => {
-    const keys = await Promise.all(machines.map((machine) => sh('ssh-keyscan', ['-t', 'ed25519', machine.publicIpv4!])));
+    const keys = await Promise.all(machines.map((machine) => sh('ssh-keyscan', ['-T', '30', '-t', 'ed25519', machine.publicIpv4!])));
     expect(new Set(keys.map((said) => said.stdout.split(' ')[2])).size).toBe(3);
   });
 
@@ -60,22 +61,22 @@ describe.skipIf(skipReason !== null)('machines of the docker driver', () => {
     expect([await reaches(a(), c()), await reaches(c(), a()), await reaches(a(), b())]).toEqual([false, false, true]);
     await driver.power([c().id], 'kill', AbortSignal.timeout(30_000));
     await driver.power([c().id], 'start', AbortSignal.timeout(30_000));
-    await until('ssh on c', 30_000, async () => (await ssh(c().publicIpv4!, 'true')).code === 0);
+    await until('ssh on c', 90_000, async () => (await ssh(c().publicIpv4!, 'true')).code === 0);
     expect(await reaches(a(), c())).toBe(false);
     await partition(docker, tag, 'y', false);
     expect([await reaches(a(), c()), await reaches(c(), a())]).toEqual([true, true]);
   });
 
   test('a stop is clean, and the machine comes back with its address, its files and its host key', async () => {
-    const before = await sh('ssh-keyscan', ['-t', 'ed25519', b().publicIpv4!]);
+    const before = await sh('ssh-keyscan', ['-T', '30', '-t', 'ed25519', b().publicIpv4!]);
     await ssh(b().publicIpv4!, 'echo kept > /root/file');
     const started = Date.now();
     expect(await driver.power([b().id], 'stop', AbortSignal.timeout(60_000))).toMatchObject([{ ok: true }]);
     expect(Date.now() - started).toBeLessThan(25_000);
     expect((await driver.list(tag, AbortSignal.timeout(10_000))).find((machine) => machine.name === 'b')).toMatchObject({ status: 'off', publicIpv4: b().publicIpv4 });
     await driver.power([b().id], 'start', AbortSignal.timeout(30_000));
-    expect((await until('ssh on b', 30_000, async () => (await ssh(b().publicIpv4!, 'cat /root/file')).stdout)).trim()).toBe('kept');
-    expect((await sh('ssh-keyscan', ['-t', 'ed25519', b().publicIpv4!])).stdout).toBe(before.stdout);
+    expect((await until('ssh on b', 90_000, async () => (await ssh(b().publicIpv4!, 'cat /root/file')).stdout)).trim()).toBe('kept');
+    expect((await sh('ssh-keyscan', ['-T', '30', '-t', 'ed25519', b().publicIpv4!])).stdout).toBe(before.stdout);
   });
 
   test('paused it answers nobody, then goes on', async () => {

@@ -4,7 +4,7 @@ import { connect } from 'node:tls';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { noMesh, skipReason, until } from './stage.ts';
+import { asOneSession, noMesh, skipReason, until } from './stage.ts';
 import { TestCluster } from './swarm-kit.ts';
 
 const ALL = ['m0', 'm1', 'm2', 'w0', 'w1'];
@@ -13,6 +13,7 @@ describe.skipIf(skipReason !== null)('3/3 with two workers from plain machines',
   const cluster = new TestCluster();
   const docker = cluster.docker.bind(cluster);
 
+  asOneSession();
   beforeAll(() => cluster.create([['m0', 'x'], ['m1', 'y'], ['m2', 'z'], ['w0', 'x'], ['w1', 'y']]));
   afterAll(() => cluster.close());
 
@@ -51,7 +52,7 @@ describe.skipIf(skipReason !== null)('3/3 with two workers from plain machines',
       return running.length === 2 && running;
     });
     expect(nodes).toEqual(['m1', 'w1']);
-    const page = await until('the page', 20_000, async () => (await fetch(`http://${cluster.machine('w1').publicIpv4!}:8080/`)).text());
+    const page = await until('the page', 60_000, async () => (await fetch(`http://${cluster.machine('w1').publicIpv4!}:8080/`)).text());
     expect(page).toBe('hello from busybox\n');
   });
 
@@ -83,11 +84,13 @@ describe.skipIf(skipReason !== null)('3/3 with two workers from plain machines',
     });
 
     test('logs -f and events stream while things happen', async () => {
-      const events = cluster.dockerProcess('m0', ['events', '--filter', 'type=container', '--format', '{{.Action}} {{.Actor.Attributes.name}}']);
+      // From a moment ago on, so that an event before the stream stands is heard too.
+      const since = String(Math.floor(Date.now() / 1000));
+      const events = cluster.dockerProcess('m0', ['events', '--since', since, '--filter', 'type=container', '--format', '{{.Action}} {{.Actor.Attributes.name}}']);
       const logs = cluster.dockerProcess('m0', ['logs', '-f', '--tail', '1', 'box']);
-      await until('two ticks', 15_000, () => Promise.resolve(logs.text().split('tick').length > 3));
+      await until('two ticks', 60_000, () => Promise.resolve(logs.text().split('tick').length > 3));
       await docker('m0', ['run', '--rm', '--name', 'brief', 'nginx', 'true']);
-      await until('the event', 15_000, () => Promise.resolve(/start brief/.test(events.text())));
+      await until('the event', 60_000, () => Promise.resolve(/start brief/.test(events.text())));
       await Promise.all([events.stop(), logs.stop()]);
     });
 
@@ -114,6 +117,8 @@ describe.skipIf(skipReason !== null)('3/3 with two workers from plain machines',
 
   test('a machine is rebooted: engine, agent and their places in both planes come back by themselves', async () => {
     await cluster.driver.power([cluster.machine('m2').id], 'reboot', AbortSignal.timeout(60_000));
+    // Asked of the machine itself: the others take a moment to see that it was away.
+    await until('its own agent, engine and place among the managers', 120_000, async () => (await cluster.nodeRows('m2')).length === 5);
     await cluster.formed('m0', 3, 5, 120_000);
     await until('the agent', 60_000, async () => (await cluster.client.cluster([cluster.agent('m0')], 'cluster.nodes', {})).nodes.every((node) => node.status === 'ready'));
   });
