@@ -12,8 +12,9 @@ import type { Change } from '../store/commands.ts';
 import type { NodeRecord } from '../store/records.ts';
 import type { Sealer } from '../store/sealer.ts';
 import { type Assignment, assign, chooseFounder, type EngineReport, type Situation } from './assign.ts';
-import type { Engine, EngineNode, EngineTokens } from './engine.ts';
-import { type Action, type Agreed, type BeltNode, decide, mayDemote, nameless } from './reconcile.ts';
+import type { Engine, EngineTokens } from './engine.ts';
+import { EngineList } from './list.ts';
+import { type Action, type Agreed, type BeltNode, decide, mayDemote } from './reconcile.ts';
 
 export interface EngineDeskOptions {
   readonly group: Group;
@@ -35,14 +36,14 @@ const SETTING = { founder: 'engine.founder', epoch: 'engine.epoch', leftBehind: 
 const CALL_MS = 10_000;
 /** Changes of Docker's nodes at once; its leader takes writes one after another anyway. */
 const AT_ONCE = 8;
+/** How long a founder may be silent until another is chosen, ms. */
+const FOUNDER_MS = 10_000;
 /** Agreements in one write. */
 const BATCH = 256;
 /** Without a quorum Docker thinks about every question for many seconds before it answers, `info` included. */
 const QUORUMLESS_MS = 40_000;
 /** Looking at Docker's list costs the leader at most one part in this many of its time, and waits no longer than `mostMs`. */
 const LOOK = { share: 20, mostMs: 10_000 } as const;
-/** A join that takes longer than this has died. */
-const ABANDONED_MS = 60_000;
 /** How often a demotion is looked for in the list, ms. */
 const POLL_MS = 300;
 
@@ -56,14 +57,15 @@ const freshId = (): string => randomBytes(16).toString('hex');
 export class EngineDesk {
   readonly #options: EngineDeskOptions;
   readonly #reports = new Map<string, EngineReport>();
-  #docker: readonly EngineNode[] = [];
+  readonly #list: EngineList;
   #warnings: readonly string[] = [];
   #nextLook = 0;
-  /** When each was seen first, monotonic ms. */
-  #nameless: ReadonlyMap<string, number> = new Map();
+  /** Until when this leader waits to hear from a founder that another chose, monotonic ms. */
+  #founderDue: number | null = null;
 
   constructor(options: EngineDeskOptions) {
     this.#options = options;
+    this.#list = new EngineList(options.engine, options.clock);
   }
 
   /** What an operator should know, one sentence each. */
@@ -90,7 +92,7 @@ export class EngineDesk {
     if (assignment.act !== 'none' || assignment.settled) return assignment;
     this.#nextLook = 0;
     // An engine may stand in somebody else's swarm: only an id that our swarm lists is ours.
-    if (report.swarm === 'active' && report.dockerId !== null && this.#docker.some((other) => other.id === report.dockerId)) {
+    if (group.state.tables.swarm !== null && report.swarm === 'active' && report.dockerId !== null && await this.#list.shows(report.dockerId)) {
       await group.write(freshId(), { type: 'node.facts', node: id, facts: { dockerId: report.dockerId } });
       return { act: 'none', settled: true };
     }
@@ -105,14 +107,13 @@ export class EngineDesk {
     const started = clock.monotonic();
     try {
       if (await this.#reform(signal) || await this.#handOver(signal)) return true;
-      this.#docker = await this.#options.engine.nodes(this.#within(CALL_MS, signal));
-      const decision = decide({ nodes: this.#beltNodes(), docker: this.#docker, agreed: this.#agreed(), abandoned: this.#abandoned() });
+      const docker = await this.#list.look(this.#within(CALL_MS, signal));
+      const decision = decide({ nodes: this.#beltNodes(), docker, agreed: this.#agreed(), abandoned: this.#list.abandoned() });
       this.#warnings = decision.warnings;
       await this.#carryOut(decision.actions, signal);
       return decision.actions.length > 0;
     } catch (error) {
-      // Nobody is sent to managers that may be gone: a join that fails throws away what is left of a swarm on the joiner's disk.
-      this.#docker = [];
+      this.#list.lost();
       this.#warnings = [`Docker's swarm cannot be seen from this manager: ${(error as Error).message}`];
       return false;
     } finally {
@@ -160,7 +161,7 @@ export class EngineDesk {
   #situation(node: NodeRecord): Situation {
     const { group, sealer, advertise } = this.#options;
     const { swarm } = group.state.tables;
-    const reachable = this.#docker.filter((other) => other.reachability === 'leader' || other.reachability === 'reachable');
+    const reachable = this.#list.nodes.filter((other) => other.reachability === 'leader' || other.reachability === 'reachable');
     const addresses = reachable.map((other) => other.address).filter((address) => address !== '' && address !== '0.0.0.0');
     const own = this.#reports.get(group.id)?.isManager === true ? [advertise] : [];
     return {
@@ -174,9 +175,11 @@ export class EngineDesk {
 
   /** Before there is a swarm: decides who forms it, or records the one that is there. */
   async #found(): Promise<boolean> {
-    const { group, ready } = this.#options;
+    const { group, ready, clock } = this.#options;
     const managers = [...group.state.tables.nodes.values()].filter((node) => node.role === 'manager' && (node.id === group.id || ready(node.id)));
     const current = this.#setting(SETTING.founder);
+    // It may have formed the swarm under a leader that died before it wrote that down.
+    if (current !== null && !this.#reports.has(current) && clock.monotonic() < (this.#founderDue ??= clock.monotonic() + FOUNDER_MS)) return false;
     const founder = chooseFounder(current, group.id, managers.map((node) => node.id), this.#reports);
     const tokens = founder === null ? null : (this.#reports.get(founder)?.tokens ?? null);
     if (tokens !== null) {
@@ -241,14 +244,6 @@ export class EngineDesk {
   #beltNodes(): BeltNode[] {
     const { group, ready } = this.#options;
     return [...group.state.tables.nodes.values()].map((node) => ({ ...node, ready: node.id === group.id || ready(node.id) }));
-  }
-
-  /** Those of Docker's nameless nodes that this leader has seen for longer than a join can take. */
-  #abandoned(): Set<string> {
-    const now = this.#options.clock.monotonic();
-    const since = new Map(this.#docker.filter(nameless).map(({ id }) => [id, this.#nameless.get(id) ?? now]));
-    this.#nameless = since;
-    return new Set([...since].filter(([, seen]) => now - seen > ABANDONED_MS).map(([id]) => id));
   }
 
   #agreed(): Map<string, Agreed> {
