@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 
 import { afterAll, describe, expect, test } from 'vitest';
 
-import { asOneSession, noMesh, sh, skipReason, until, type Said } from './stage.ts';
+import { asOneSession } from './one-session.ts';
+import { noMesh, sh, skipReason, until, type Said } from './stage.ts';
 
 const BELT = fileURLToPath(new URL('../../bin/belt', import.meta.url));
 

@@ -52,10 +52,10 @@ describe.skipIf(skipReason !== null)('killed in the middle', { timeout: 10 * MIN
 
   /** Lies in wait on a machine; resolves when it waits. What it killed and when is written to /run/killed there. */
   async function lieInWait(machine: string, victim: Victim, moment: string): Promise<void> {
-    const kill = `systemctl kill --signal=KILL --kill-who=main ${victim.unit}`;
+    const script = `touch /run/waits; until ${moment}; do sleep 0.01; done; systemctl kill --signal=KILL --kill-who=main ${victim.unit} && touch /run/killed`;
     await session.on(machine, [
-      'rm -f /run/killed /run/waits', `systemctl reset-failed ${DOCKERD.unit} || true`,
-      `systemd-run --quiet --collect sh -c '"'"'touch /run/waits; until ${moment}; do sleep 0.01; done; ${kill} && touch /run/killed'"'"'`.replaceAll(`'"'"'`, '"'),
+      `rm -f /run/killed /run/waits; systemctl reset-failed ${DOCKERD.unit} || true`,
+      `echo ${Buffer.from(script).toString('base64')} | base64 -d > /run/lie-in-wait; systemd-run --quiet --collect sh /run/lie-in-wait`,
       'until [ -e /run/waits ]; do sleep 0.05; done',
     ].join('\n'));
   }

@@ -9,7 +9,8 @@ import { connect, createDriver } from '../../drivers/docker/driver.ts';
 import { clusterFilter } from '../../drivers/docker/machine.ts';
 import { partition } from '../../drivers/docker/partition.ts';
 import type { Machine } from '../../src/provision/driver.ts';
-import { asOneSession, clear, clusterTag, make, OPTIONS, order, sh, skipReason, sshKey, until } from './stage.ts';
+import { asOneSession } from './one-session.ts';
+import { clear, clusterTag, make, OPTIONS, order, sh, skipReason, sshKey, until } from './stage.ts';
 
 describe.skipIf(skipReason !== null)('machines of the docker driver', () => {
   const tag = clusterTag('e2e-driver');

@@ -6,7 +6,9 @@ import { OPTIONS, skipReason } from './stage.ts';
 export default async function setup(): Promise<void> {
   if (skipReason !== null) return;
   const started = Date.now();
-  // From packages where that is possible: a registry behind a silent firewall is asked for minutes.
+  // From packages: a registry behind a silent firewall is asked for minutes.
   const tag = await ensureImage(connect(OPTIONS), { ...OPTIONS, image_from: 'debootstrap' }, AbortSignal.timeout(280_000));
   console.log(`machine image ${tag} is there after ${((Date.now() - started) / 1000).toFixed(1)} s`);
 }
+
+if (import.meta.main) await setup();

@@ -7,8 +7,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 
-import { beforeEach } from 'vitest';
-
 import { createDriver } from '../../drivers/docker/driver.ts';
 import type { DockerOptions } from '../../drivers/docker/options.ts';
 import type { ClusterTag, CreateOrder, Driver, Machine } from '../../src/provision/driver.ts';
@@ -36,18 +34,6 @@ if (skipReason !== null) {
 
 /** Whether services may use virtual IPs and the ingress mesh here; without it the reason why not. */
 export const noMesh: string | null = existsSync('/proc/net/ip_vs') ? null : 'the kernel has no IPVS: no virtual IPs and no ingress mesh; ports are published with mode=host';
-
-/**
- * The tests of a suite are one session, each standing on those before it: after a failure the others are skipped, since they would only wait in vain
- * for what did not come about. The failure itself fails the run.
- */
-export function asOneSession(): void {
-  let failed = false;
-  beforeEach(({ skip, onTestFailed }) => {
-    if (failed) skip('an earlier part of the session failed');
-    onTestFailed(() => { failed = true; });
-  });
-}
 
 export interface Said {
   readonly code: number;

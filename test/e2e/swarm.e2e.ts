@@ -4,7 +4,8 @@ import { connect } from 'node:tls';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { asOneSession, noMesh, skipReason, until } from './stage.ts';
+import { asOneSession } from './one-session.ts';
+import { noMesh, skipReason, until } from './stage.ts';
 import { TestCluster } from './swarm-kit.ts';
 
 const ALL = ['m0', 'm1', 'm2', 'w0', 'w1'];

@@ -46,7 +46,7 @@ export interface Situation {
  */
 export function assign(node: string, report: EngineReport, situation: Situation): Assignment {
   if (report.dockerId !== null && report.swarm !== 'inactive' && situation.leftBehind.has(report.dockerId)) return { act: 'leave' };
-  const wait = { act: 'none', settled: report.swarm === 'absent' || (report.dockerId !== null && report.dockerId === situation.dockerId) } as const;
+  const wait = { act: 'none', settled: report.dockerId !== null && report.dockerId === situation.dockerId } as const;
   if (report.swarm !== 'inactive') return wait;
   if (situation.swarm === null) return situation.founder === node ? { act: 'init' } : wait;
   return situation.managers.length === 0 ? wait : { act: 'join', token: situation.swarm.workerToken, managers: [...situation.managers] };

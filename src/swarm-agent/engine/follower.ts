@@ -14,8 +14,10 @@ export interface EngineFollowerOptions {
   readonly report: (report: EngineReport) => Promise<Assignment>;
 }
 
-/** Said of an engine that restarted under Docker's autolock. */
-const LOCKED = 'the swarm is locked by Docker’s autolock and waits for docker swarm unlock';
+/** Said of engines that nothing can be told. */
+const PROBLEM: Partial<Record<EngineReport['swarm'], string>> = {
+  absent: 'Docker Engine does not answer', locked: 'the swarm is locked by Docker’s autolock and waits for docker swarm unlock',
+};
 /** Milliseconds between reports: while something is to come, when all is settled, and after a failure. */
 const REPORT_MS = { unsettled: 500, settled: 15_000, failed: 2_000 } as const;
 /** Longest any one call of the engine may take, ms. A join waits for the swarm's leader, who takes one at a time. */
@@ -78,7 +80,7 @@ export class EngineFollower {
       const assignment = await this.#options.report(report);
       await this.#act(assignment);
       this.#locked = report.swarm === 'locked';
-      this.#lastProblem = this.#locked ? LOCKED : null;
+      this.#lastProblem = PROBLEM[report.swarm] ?? null;
       this.#settled = assignment.act === 'none' && assignment.settled;
       if (assignment.act !== 'none') return 0;
       return assignment.settled ? REPORT_MS.settled : REPORT_MS.unsettled;

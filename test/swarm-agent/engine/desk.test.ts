@@ -161,6 +161,19 @@ describe('forming', () => {
     expect(cluster.leader).toBe('m0');
   });
 
+  test('an engine that dies over its join is not where it belongs until it has come back and joined', async () => {
+    formed();
+    const w0 = cluster.engines.get('w0')!;
+    w0.running = false;
+    await cluster.run(20_000);
+    expect(cluster.followers.get('w0')!.settled).toBe(false);
+    expect(cluster.followers.get('w0')!.problem()).toContain('does not answer');
+    w0.running = true;
+    await cluster.run(2_000);
+    expect(cluster.followers.get('w0')!.settled).toBe(true);
+    expect(w0.swarm).not.toBeNull();
+  });
+
   test('a founder whose engine is gone is replaced', async () => {
     formed();
     cluster.engines.get('m0')!.running = false;
