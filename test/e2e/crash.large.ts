@@ -31,6 +31,7 @@ const MOMENT = {
   asked: `[ -e ${SWARM_FOLDER}/docker-state.json ]`,
   certified: `[ -e ${SWARM_FOLDER}/certificates/swarm-node.crt ]`,
   in: `grep -q JoinInProgress.:false ${SWARM_FOLDER}/docker-state.json`,
+  now: 'true',
   out: `! [ -e ${SWARM_FOLDER}/docker-state.json ]`,
   manages: `[ -e ${SWARM_FOLDER}/raft ]`,
   worksOnly: `! [ -e ${SWARM_FOLDER}/raft ]`,
@@ -89,13 +90,15 @@ describe.skipIf(skipReason !== null)('killed in the middle', { timeout: 10 * MIN
   }
 
   test.each([
-    ['dockerd', 'was asked to join', DOCKERD, MOMENT.asked], ['dockerd', 'has its certificate', DOCKERD, MOMENT.certified], ['dockerd', 'is in', DOCKERD, MOMENT.in],
-    ['the agent', 'asked its engine to join', AGENT, MOMENT.asked], ['the agent', 'sees its engine in', AGENT, MOMENT.in],
-  ])('%s is killed when it %s, and when it leaves', async (_what, _when, victim, moment) => {
-    await killedDuring('swarm join mg0 node1', 'node1', victim, moment);
+    ['dockerd', 'was asked to join', 'before it left', DOCKERD, MOMENT.asked, MOMENT.now], ['dockerd', 'has its certificate', 'when it left', DOCKERD, MOMENT.certified, MOMENT.out],
+    ['dockerd', 'is in', 'when it left', DOCKERD, MOMENT.in, MOMENT.out], ['the agent', 'asked its engine to join', 'before it left', AGENT, MOMENT.asked, MOMENT.now],
+    ['the agent', 'sees its engine in', 'when it left', AGENT, MOMENT.in, MOMENT.out],
+  ])('%s is killed when it %s, and %s', async (_what, _joins, _leaves, victim, joins, leaves) => {
+    await killedDuring('swarm join mg0 node1', 'node1', victim, joins);
     await agreed(MANAGERS, ['node1']);
-    await killedDuring('swarm leave --yes node1', 'node1', victim, MOMENT.out);
+    await killedDuring('swarm leave --yes node1', 'node1', victim, leaves);
     await agreed(MANAGERS, []);
+    expect((await session.on('node1', 'docker info --format "{{.Swarm.LocalNodeState}}"')).trim()).toBe('inactive');
   });
 
   test('Docker’s leader and the agents’ leader die while three nodes join', async () => {

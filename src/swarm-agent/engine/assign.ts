@@ -32,7 +32,7 @@ export interface Situation {
   readonly swarm: { readonly workerToken: string } | null;
   /** The node that forms it. */
   readonly founder: string | null;
-  /** Engines that a rebuild went on without: their way back is to leave and join. */
+  /** Docker's ids of nodes that a rebuild went on without, or that were removed: none is ever let in again, and its engine's way back is to leave and join. */
   readonly leftBehind: ReadonlySet<string>;
   /** Docker's id of the node as the cluster plane knows it. */
   readonly dockerId: string | null;

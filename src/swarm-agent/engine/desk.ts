@@ -12,6 +12,7 @@ import type { Change } from '../store/commands.ts';
 import type { NodeRecord } from '../store/records.ts';
 import type { Sealer } from '../store/sealer.ts';
 import { type Assignment, assign, chooseFounder, type EngineReport, type Situation } from './assign.ts';
+import { lockWarnings, SEALED } from './autolock.ts';
 import type { Engine, EngineTokens } from './engine.ts';
 import { EngineList } from './list.ts';
 import { type Action, type Agreed, type BeltNode, decide, mayDemote } from './reconcile.ts';
@@ -38,6 +39,8 @@ const CALL_MS = 10_000;
 const AT_ONCE = 8;
 /** How long a founder may be silent until another is chosen, ms. */
 const FOUNDER_MS = 10_000;
+/** Removed nodes that are remembered. */
+const LEFT_BEHIND = 256;
 /** Agreements in one write. */
 const BATCH = 256;
 /** Without a quorum Docker thinks about every question for many seconds before it answers, `info` included. */
@@ -46,11 +49,6 @@ const QUORUMLESS_MS = 40_000;
 const LOOK = { share: 20, mostMs: 10_000 } as const;
 /** How often a demotion is looked for in the list, ms. */
 const POLL_MS = 300;
-
-/** Said while there is a quorum to change it with. */
-const AUTOLOCK = 'Docker’s autolock is on: a manager’s engine that restarts waits for docker swarm unlock, and without its quorum Docker’s swarm cannot be rebuilt (docker swarm update --autolock=false)';
-/** Docker Engine forces no new cluster out of a sealed one: it ends as an engine in no swarm, its directory still sealed (moby/moby#36852). */
-const SEALED = 'Docker’s swarm has lost its quorum under autolock, and Docker Engine makes no new one out of it: start the lost managers’ machines and unlock each (belt --host NAME docker swarm unlock), or give its services up (belt swarm leave --force with all nodes, then form)';
 
 const freshId = (): string => randomBytes(16).toString('hex');
 
@@ -70,16 +68,8 @@ export class EngineDesk {
 
   /** What an operator should know, one sentence each. */
   warnings(): readonly string[] {
-    const { autolock } = this.#reports.get(this.#options.group.id)?.tokens ?? {};
-    return [...this.#warnings, ...this.#locked(), ...(autolock === true ? [AUTOLOCK] : [])];
-  }
-
-  /** Engines that wait for a key. */
-  #locked(): string[] {
-    return [...this.#reports].flatMap(([id, { swarm }]) => {
-      const name = this.#options.group.state.tables.nodes.get(id)?.name;
-      return swarm !== 'locked' || name === undefined ? [] : [`the engine of ${name} is locked by Docker’s autolock: belt --host ${name} docker swarm unlock asks for the key`];
-    });
+    const { group } = this.#options;
+    return [...this.#warnings, ...lockWarnings(this.#reports, (id) => group.state.tables.nodes.get(id)?.name, this.#reports.get(group.id))];
   }
 
   /** Answers a node's report. Only the leader is asked. */
@@ -158,6 +148,15 @@ export class EngineDesk {
     return this.#options.group.state.tables.settings.get(key)?.value ?? null;
   }
 
+  #leftBehind(): string[] {
+    return JSON.parse(this.#setting(SETTING.leftBehind) ?? '[]') as string[];
+  }
+
+  /** The latest are enough: an engine that was removed long ago and still stands there can be told by hand. */
+  #leaveBehind(ids: readonly string[]): Change {
+    return { type: 'setting.set', key: SETTING.leftBehind, value: JSON.stringify(ids.slice(-LEFT_BEHIND)) };
+  }
+
   #situation(node: NodeRecord): Situation {
     const { group, sealer, advertise } = this.#options;
     const { swarm } = group.state.tables;
@@ -168,7 +167,7 @@ export class EngineDesk {
       swarm: swarm === null ? null : { workerToken: sealer().open('swarm/worker', swarm.workerToken) },
       founder: this.#setting(SETTING.founder),
       dockerId: node.dockerId,
-      leftBehind: new Set(JSON.parse(this.#setting(SETTING.leftBehind) ?? '[]') as string[]),
+      leftBehind: new Set(this.#leftBehind()),
       managers: addresses.length > 0 ? addresses : own,
     };
   }
@@ -225,16 +224,20 @@ export class EngineDesk {
     const tokens = await engine.init({ advertise, availability: 'active', forceNew: true }, this.#within(6 * CALL_MS, signal));
     const own = info.nodeId ?? (await engine.info(this.#within(CALL_MS, signal)))?.nodeId;
     const others = (await engine.nodes(this.#within(CALL_MS, signal))).filter((node) => node.role === 'manager' && node.id !== own).map((node) => node.id);
-    await this.#record(tokens, [{ type: 'setting.set', key: SETTING.leftBehind, value: JSON.stringify(others) }]);
+    await this.#record(tokens, [this.#leaveBehind(others)]);
     return true;
   }
 
   /** Docker's list is seen by Docker's managers only: an agent whose engine is none hands the lead to one whose engine is. */
   async #handOver(signal: AbortSignal): Promise<boolean> {
     const { group, engine, ready, log } = this.#options;
-    if ((await engine.info(this.#within(CALL_MS, signal)))?.isManager === true) return false;
+    const info = await engine.info(this.#within(CALL_MS, signal));
+    // Made by hand since: what it lists says nothing of the nodes of ours.
+    const other = info?.swarmId != null && info.swarmId !== group.state.tables.swarm?.swarmId;
+    if (info?.isManager === true && !other) return false;
     const voters = new Set(group.status().membership.members.filter(({ voter }) => voter).map(({ id }) => id));
-    const target = [...this.#reports].find(([id, report]) => id !== group.id && report.isManager && voters.has(id) && ready(id))?.[0];
+    const target = [...this.#reports].find(([id, report]) => id !== group.id && report.tokens?.swarmId === group.state.tables.swarm?.swarmId && voters.has(id) && ready(id))?.[0];
+    if (target === undefined && other) throw new BeltError('engine', `its engine manages another swarm (${info.swarmId}) than the cluster’s`);
     if (target === undefined) return false;
     log('engine: the lead goes to a manager whose engine manages the swarm');
     await group.transfer(target);
@@ -261,15 +264,21 @@ export class EngineDesk {
       await Promise.all(onEngine.slice(at, at + AT_ONCE).map(({ dockerId, change }) => engine.updateNode(dockerId, change, this.#within(CALL_MS, signal))));
     }
     const changes: Change[] = [];
+    const gone: string[] = [];
     for (const action of actions) {
       if (action.do === 'drop') await engine.removeNode(action.dockerId, { force: true }, this.#within(CALL_MS, signal));
       else if (action.do === 'remove') {
         await engine.removeNode(action.dockerId, { force: true }, this.#within(CALL_MS, signal));
         changes.push({ type: 'setting.remove', key: SETTING.node + action.node });
+        gone.push(action.dockerId);
       } else if (action.do === 'agree') changes.push({ type: 'setting.set', key: SETTING.node + action.node, value: JSON.stringify(action.agreed) });
-      else if (action.do === 'forget') changes.push({ type: 'node.facts', node: action.node, facts: { dockerId: null } }, { type: 'setting.remove', key: SETTING.node + action.node });
+      else if (action.do === 'forget') {
+        changes.push({ type: 'node.facts', node: action.node, facts: { dockerId: null } }, { type: 'setting.remove', key: SETTING.node + action.node });
+        gone.push(action.dockerId);
+      }
       else if (action.do === 'adopt') changes.push(...adoption(action, group.state.tables.nodes.get(action.node)));
     }
+    if (gone.length > 0) changes.push(this.#leaveBehind([...this.#leftBehind(), ...gone]));
     for (let at = 0; at < changes.length; at += BATCH) await group.write(freshId(), { type: 'all', changes: changes.slice(at, at + BATCH) });
   }
 }

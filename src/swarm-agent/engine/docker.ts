@@ -62,7 +62,8 @@ function toEngineInfo(info: { ServerVersion: string; Swarm?: SwarmInfo }): Engin
     version: info.ServerVersion,
     swarm: states.find((state) => state === swarm?.LocalNodeState) ?? 'error',
     nodeId: swarm?.NodeID === undefined || swarm.NodeID === '' ? null : swarm.NodeID,
-    swarmId: swarm?.Cluster?.ID ?? null,
+    // Without a quorum the engine answers with an empty one.
+    swarmId: swarm?.Cluster?.ID || null,
     isManager: swarm?.ControlAvailable ?? false,
   };
 }

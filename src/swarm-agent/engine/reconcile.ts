@@ -45,7 +45,7 @@ export type Action =
   /** Both sides agree on this now. */
   | { readonly do: 'agree'; readonly node: string; readonly agreed: Agreed }
   /** Docker's node is gone: the record of it goes too, and the node joins again by itself. */
-  | { readonly do: 'forget'; readonly node: string }
+  | { readonly do: 'forget'; readonly node: string; readonly dockerId: string }
   /** A node that joined anew, or died over its join, leaves a Docker node behind: that one goes. */
   | { readonly do: 'drop'; readonly dockerId: string }
   /** The belt node was removed: its Docker node goes, and then what was agreed. */
@@ -214,7 +214,7 @@ export function decide(view: View): Decision {
     if (engine !== undefined) {
       decideNode(node, engine, view, draft);
     } else {
-      draft.actions.push({ do: 'forget', node: node.id });
+      draft.actions.push({ do: 'forget', node: node.id, dockerId: node.dockerId });
       if (view.agreed.has(node.id)) draft.warnings.push(`${node.name} was removed from the swarm with docker by hand; it joins again (belt swarm leave ${node.name} removes it)`);
     }
   }

@@ -256,6 +256,32 @@ describe('afterwards', () => {
     expect([...cluster.state.tables.settings.keys()].filter((key) => key.includes(idOf('w1')))).toEqual([]);
   });
 
+  test('an engine that stayed in the swarm when its node was removed leaves and joins again', async () => {
+    const w1 = cluster.engines.get('w1')!;
+    const before = w1.dockerId!;
+    await cluster.followers.get('w1')!.stop();
+    cluster.write({ type: 'node.remove', node: idOf('w1') });
+    await cluster.run(5_000);
+    cluster.add('w1', 'worker', { follow: false });
+    cluster.engines.set('w1', w1);
+    cluster.follow('w1');
+    await cluster.run(20_000);
+    expect(w1.dockerId).not.toBe(before);
+    expect(cluster.shown()).toEqual(FORMED);
+    expect(cluster.desk.warnings()).toEqual([]);
+  });
+
+  test('what the leader’s engine lists of a swarm made by hand meanwhile says nothing of ours', async () => {
+    const m0 = cluster.engines.get('m0')!;
+    await m0.leave();
+    await m0.init({ advertise: 'm0', availability: 'active', forceNew: false });
+    cluster.logs.length = 0;
+    await cluster.run(30_000);
+    expect(cluster.leader).not.toBe('m0');
+    expect(cluster.logs.filter((line) => line.includes('engine: leave'))).toEqual([]);
+    expect(['m1', 'm2', 'w0', 'w1'].map((name) => cluster.engines.get(name)!.swarm?.id)).toEqual(['swarm1', 'swarm1', 'swarm1', 'swarm1']);
+  });
+
   test('removed by hand with docker, it joins again', async () => {
     const w1 = cluster.engines.get('w1')!;
     const before = w1.dockerId;

@@ -66,7 +66,7 @@ const cases: [string, View, Action[], (string | RegExp)[]][] = [
     [{ do: 'engine', node: 'b-m3', dockerId: 'd-m3', change: { role: 'worker' } }], []],
   ['and removed when the list shows a worker', view(threeBelts.slice(0, 2), [...threeManagers.slice(0, 2), engine('m3', { state: 'down' })], threeAgreed), [{ do: 'remove', node: 'b-m3', dockerId: 'd-m3' }], []],
   ['what is agreed on goes when Docker’s node is gone already', view([], [], { 'b-n': agreed('n') }), [{ do: 'remove', node: 'b-n', dockerId: 'd-n' }], []],
-  ['a node removed with docker is forgotten, so that it joins again', view([belt('n')], [], { 'b-n': agreed('n') }), [{ do: 'forget', node: 'b-n' }], [/n was removed from the swarm/]],
+  ['a node removed with docker is forgotten, so that it joins again', view([belt('n')], [], { 'b-n': agreed('n') }), [{ do: 'forget', node: 'b-n', dockerId: 'd-n' }], [/n was removed from the swarm/]],
   ['a node that joined anew: its former Docker node goes', view([belt('n')], [engine('n'), engine('old', { state: 'down' })], { 'b-n': agreed('old') }),
     [{ do: 'drop', dockerId: 'd-old' }, { do: 'agree', node: 'b-n', agreed: agreed('n') }], []],
   ['a manager that is down is not waited for as if it were being promoted',
