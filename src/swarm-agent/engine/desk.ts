@@ -210,9 +210,12 @@ export class EngineDesk {
     if (Number(this.#setting(SETTING.epoch) ?? 0) >= group.epoch) return false;
     const locked = await sealed();
     this.#warnings = [locked ? SEALED : 'Docker’s half of the rebuild is under way'];
-    const alive = await engine.nodes(this.#within(CALL_MS, signal)).then(() => true, () => false);
-    if (alive) {
-      await group.write(freshId(), { type: 'setting.set', key: SETTING.epoch, value: String(group.epoch) });
+    const list = await engine.nodes(this.#within(CALL_MS, signal)).catch(() => null);
+    if (list !== null) {
+      // Managers out of Raft: this engine has gone on alone already, under a leader that died before it wrote that down.
+      const others = list.filter(({ role, reachability, state }) => role === 'manager' && reachability === null && state !== 'ready').map(({ id }) => id);
+      const changes: Change[] = others.length === 0 ? [] : [this.#leaveBehind([...this.#leftBehind(), ...others])];
+      await group.write(freshId(), { type: 'all', changes: [{ type: 'setting.set', key: SETTING.epoch, value: String(group.epoch) }, ...changes] });
       return true;
     }
     if (locked) throw new BeltError('engine', SEALED);

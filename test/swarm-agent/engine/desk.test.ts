@@ -384,6 +384,21 @@ describe('afterwards', () => {
     });
   });
 
+  test('a leader that dies between forcing the new cluster and writing it down leaves nobody behind for good', async () => {
+    const [m0, m1, m2] = ['m0', 'm1', 'm2'].map((name) => cluster.engines.get(name)!) as [FakeEngine, FakeEngine, FakeEngine];
+    const before = m1.dockerId;
+    m0.running = m1.running = false;
+    cluster.epoch = 1;
+    cluster.write({ type: 'node.remove', node: idOf('m0') });
+    await m2.init({ advertise: 'm2', availability: 'active', forceNew: true });
+    cluster.lead('m2');
+    await cluster.run(20_000);
+    m1.running = true;
+    await cluster.run(60_000);
+    expect(m1.dockerId).not.toBe(before);
+    expect((await m2.nodes()).filter(({ reachability }) => reachability !== null).map(({ hostname }) => hostname).sort()).toEqual(['m1', 'm2']);
+  });
+
   test('rebuild of the agents where Docker kept its quorum: the swarm is left as it is', async () => {
     cluster.epoch = 1;
     await cluster.run(5_000);
