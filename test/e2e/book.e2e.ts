@@ -15,7 +15,7 @@ describe.skipIf(skipReason !== null)('the book’s session', () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'belt-book-'));
   const env: NodeJS.ProcessEnv = { ...process.env, HOME: folder, SHELL: '/bin/bash' };
   const tried = async (line: string, options: { input?: string; env?: NodeJS.ProcessEnv } = {}): Promise<Said> => {
-    const said = await sh('bash', ['-c', `"${BELT}" ${line}`], { cwd: folder, timeoutMs: 280_000, env, ...options });
+    const said = await sh('bash', ['-c', `"${BELT}" ${line}`], { cwd: folder, timeoutMs: 480_000, env, ...options });
     console.log(`$ belt ${line}\n${said.stdout}${said.stderr}`.trimEnd());
     return said;
   };
