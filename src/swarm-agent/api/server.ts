@@ -68,8 +68,10 @@ export function serveJoin(socket: TLSSocket, options: ServeOptions): Served {
   return connection;
 }
 
-/** Tells a caller that gets no further why, then closes. */
-export function refuse(socket: TLSSocket, why: BeltError): void {
+/** Tells a caller that gets no further why, then closes; one that does not close its half within `graceMs` is cut, for anybody may be refused, and connections are counted. */
+export function refuse(socket: TLSSocket, why: BeltError, graceMs: number = END_GRACE_MS): void {
+  const timer = setTimeout(() => socket.destroy(), graceMs);
+  socket.once('close', () => clearTimeout(timer));
   socket.on('error', () => undefined);
   socket.resume();
   socket.end(encodeGoodbye(why));

@@ -1,11 +1,12 @@
 /** How a connection ends: whoever is sent away while a call is under way hears how that ended, or that nobody knows. */
+import { once } from 'node:events';
 import { duplexPair } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { expect, test } from 'vitest';
 
 import { BeltError } from '../../../src/errors.ts';
 import { CallClient } from '../../../src/swarm-agent/api/client.ts';
-import { serveCalls, type Handlers, type Served } from '../../../src/swarm-agent/api/server.ts';
+import { refuse, serveCalls, type Handlers, type Served } from '../../../src/swarm-agent/api/server.ts';
 
 /** A client and the agent's end of its connection; `later` are what the agent has set its clock for. */
 function connected() {
@@ -53,4 +54,11 @@ test('a call that came after the reason was never begun', async () => {
   served.end(WHY);
   await expect(label()).rejects.toMatchObject({ code: 'certificate' });
   expect(client.open).toBe(false);
+});
+
+test('who is refused and keeps the connection open is cut off', async () => {
+  const [ours, theirs] = duplexPair();
+  ours.resume();
+  refuse(theirs as unknown as TLSSocket, WHY, 1);
+  await once(theirs, 'close');
 });
