@@ -6,8 +6,8 @@ import type { Disk, DiskFile, Synced } from './disk.ts';
 /** Synced writes of up to so many bytes, an entry or two, are made on the spot: to hand one to a thread and back takes longer than a quick disk does. */
 const SPOT_BYTES_MAX = 1024;
 /** After one that took longer than so many ms, so many go to the thread pool: the process must not stand still for a disk that is slow or hangs. */
-const SPOT_MS_MAX = 1;
-const SPOT_PAUSE = 8;
+const SPOT_MS_MAX = 2;
+const SPOT_PAUSE = 4;
 
 export class NodeDisk implements Disk {
   readonly where: string;

@@ -31,13 +31,13 @@ test('a small synced write is in the file when the call returns, and told of aft
   disk.close();
 });
 
-test('writes are made on the spot while they are small and the disk is quick; after a slow one, eight go to the thread pool', () => {
+test('writes are made on the spot while they are small and the disk is quick; after a slow one, four go to the thread pool', () => {
   const spot = new Spot(1024);
   expect([spot.takes(1025), spot.takes(1024)]).toEqual([false, true]);
-  spot.took(1);
+  spot.took(2);
   expect(spot.takes(1)).toBe(true);
-  spot.took(1.1);
-  expect(Array.from({ length: 10 }, () => spot.takes(1))).toEqual([...Array<boolean>(8).fill(false), true, true]);
+  spot.took(2.1);
+  expect(Array.from({ length: 6 }, () => spot.takes(1))).toEqual([false, false, false, false, true, true]);
 });
 
 test('a folder and its files are the owner’s alone', () => {
