@@ -56,6 +56,8 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
       { path: 'swarm label', synopsis: 'NODE LABEL…', summary: 'set (key=value) and remove (key-) labels', load: () => import('./commands/swarm-label.ts') },
       { path: 'swarm availability', synopsis: 'active|pause|drain RANGE…', summary: 'whether nodes are given work', load: () => import('./commands/swarm-availability.ts') },
       { path: 'swarm token', synopsis: 'worker|manager', summary: 'show or rotate the join token', load: () => import('./commands/swarm-token.ts') },
+      { path: 'swarm backup', synopsis: '[FILE]', summary: 'write down what the cluster knows, without secrets', load: () => import('./commands/swarm-backup.ts') },
+      { path: 'swarm restore', synopsis: 'FILE RANGE…', summary: 'go on from a backup when no manager is left', load: () => import('./commands/swarm-restore.ts') },
       { path: 'swarm rebuild', synopsis: '', summary: 'go on from the best surviving manager', load: () => import('./commands/swarm-rebuild.ts') },
     ],
   },

@@ -9,8 +9,10 @@ import type { Agent } from './agent.ts';
 import { splitAddress } from './api/client.ts';
 import { AUTHORITY_PURPOSE, tokenPurpose } from './api/enrolment.ts';
 import type { Membership } from './api/shapes.ts';
+import { writeEpochs } from './epoch.ts';
 import { issue, makeCsr, nodeIdOf } from './identity/certificates.ts';
 import { pause } from './ports.ts';
+import { RESTORE_SETTINGS } from './store/backup.ts';
 import type { Change } from './store/commands.ts';
 import { createSealer, newSealingKey } from './store/sealer.ts';
 
@@ -22,8 +24,18 @@ export function newNonce(): string {
 /** How long the only voter may take to elect itself, ms. */
 const LEAD_MS = 10_000;
 
-/** Makes this machine the first manager. Every part is there before the next leans on it, so a repeat after a crash goes on where it stopped. */
-export async function initCluster(agent: Agent): Promise<{ id: string; already: boolean }> {
+/** The first manager of a cluster that was before: where its epoch and its roots go on, and the name under which the restore is known. */
+export interface Resumed {
+  readonly epoch: number;
+  readonly generation: number;
+  readonly name: string;
+}
+
+/**
+ * Makes this machine the first manager, of a new cluster or of one that is restored. Every part is there before the next leans on it, so a repeat after a
+ * crash goes on where it stopped.
+ */
+export async function initCluster(agent: Agent, resumed: Resumed | null = null): Promise<{ id: string; already: boolean }> {
   const { identity, ports } = agent;
   const { files } = ports;
   if (identity.role === 'worker') throw new BeltError('refused', `${identity.config.machine} is a worker of the cluster already`, { machine: identity.config.machine, next: 'belt swarm promote' });
@@ -33,14 +45,14 @@ export async function initCluster(agent: Agent): Promise<{ id: string; already: 
     throw new BeltError('refused', `${identity.config.machine} has not been given the CA’s key`, { machine: identity.config.machine, next: 'belt swarm init gives it over SSH' });
   }
   if (files.sealKey() === null) files.saveSealKey(newSealingKey().toString('hex'));
-  if (identity.role === 'machine') becomeManager(agent, key);
+  if (identity.role === 'machine') becomeManager(agent, key, resumed);
   await agent.playRole();
-  await firstWrite(agent, key);
+  await firstWrite(agent, key, resumed);
   files.remove(files.paths.caKey);
   return { id: identity.certificate.name, already: false };
 }
 
-function becomeManager({ identity, ports }: Agent, caKey: string): void {
+function becomeManager({ identity, ports }: Agent, caKey: string, resumed: Resumed | null): void {
   const { config } = identity;
   const spki = createPublicKey(identity.key).export({ type: 'spki', format: 'der' });
   const id = nodeIdOf(config.clusterId, createHash('sha256').update(spki).digest('hex'), ports.files.joinNonce(newNonce));
@@ -51,13 +63,15 @@ function becomeManager({ identity, ports }: Agent, caKey: string): void {
     hosts: [config.machine, splitAddress(config.address)[0]], now: ports.clock.now(), lifetimeMs: ports.lifetimeMs,
   });
   const membership: Membership = {
-    version: 0, managers: [{ id, name: config.machine, address: config.address }], roots: identity.roots.join(''), revoked: [], role: 'manager', generation: 1, nodes: 1, epoch: 0,
+    version: 0, managers: [{ id, name: config.machine, address: config.address }], roots: identity.roots.join(''), revoked: [], role: 'manager',
+    generation: resumed?.generation ?? 1, nodes: 1, epoch: resumed?.epoch ?? 0,
   };
+  if (resumed !== null) writeEpochs(ports.files.paths.raft, { epoch: resumed.epoch, newer: null });
   identity.become(pem, membership);
 }
 
 /** Cluster, node, tokens and CA in one write, under an id of its own: a repeat is the same write. */
-async function firstWrite(agent: Agent, caKey: string): Promise<void> {
+async function firstWrite(agent: Agent, caKey: string, resumed: Resumed | null): Promise<void> {
   const { identity, ports } = agent;
   const manager = agent.manager;
   if (manager === null) throw new BeltError('failed', agent.trouble ?? 'the manager did not start', { machine: identity.config.machine });
@@ -75,7 +89,7 @@ async function firstWrite(agent: Agent, caKey: string): Promise<void> {
   const { serial, fingerprint } = factsOf(new X509Certificate(certificate.pem));
   const changes: Change[] = [
     { type: 'cluster.init', clusterId, name: clusterName },
-    { type: 'authority.set', authority: { generation: 1, phase: 'steady', roots: identity.roots, key: sealer.seal(AUTHORITY_PURPOSE, caKey) } },
+    { type: 'authority.set', authority: { generation: resumed?.generation ?? 1, phase: 'steady', roots: identity.roots, key: sealer.seal(AUTHORITY_PURPOSE, caKey) } },
     {
       type: 'node.add',
       node: {
@@ -84,6 +98,7 @@ async function firstWrite(agent: Agent, caKey: string): Promise<void> {
       },
     },
     ...(['worker', 'manager'] as const).map((role): Change => ({ type: 'token.rotate', role, secret: sealer.seal(tokenPurpose(role), newSecret()) })),
+    ...(resumed === null ? [] : [{ type: 'setting.set', key: RESTORE_SETTINGS.begun, value: resumed.name } as const]),
   ];
   await manager.group.write(`init.${clusterId}`, { type: 'all', changes });
 }

@@ -125,7 +125,7 @@ export async function rebuildSwarm(hands: Hands, plan: RebuildPlan, replacements
   const address = machine === undefined ? swarm.endpoint(survivor.machine).address : agentAddress(machine);
   report({ done: 0, failed: 0, total: plan.rejoin.length, note: 'rejoin' });
   const rejoined = await rejoinNodes(hands, plan.rejoin, address, report);
-  const replaced = await replace(hands, replacements, address, report);
+  const replaced = await bringManagers(hands, replacements, address, report);
   swarm.forgetSurvey();
   // What is done is done, whether or not somebody can be asked about it now.
   const warnings = await swarm.cluster('cluster.status', {}).then((status) => status.warnings, () => []);
@@ -147,14 +147,15 @@ async function removeGone(swarm: Swarm, names: readonly string[]): Promise<strin
 }
 
 /** Managers one after another, as Raft takes them; workers many at once. */
-async function rejoinNodes(hands: Hands, names: readonly string[], address: string, report: Report): Promise<Outcome<string>[]> {
+export async function rejoinNodes(hands: Hands, names: readonly string[], address: string, report: Report): Promise<Outcome<string>[]> {
   const { swarm, signal, limit } = hands;
   return runAll(names, async (name) => (await swarm.node(name, 'node.rejoin', { managers: [address] }, { timeoutMs: REJOIN_MS })).role, {
     limit, signal, nameOf: (name) => name, onDone: (_outcome, done, failed) => report({ done, failed }),
   });
 }
 
-async function replace(hands: Hands, machines: readonly Machine[], address: string, report: Report): Promise<Outcome<string>[]> {
+/** Machines join as managers, for those that are gone. */
+export async function bringManagers(hands: Hands, machines: readonly Machine[], address: string, report: Report): Promise<Outcome<string>[]> {
   if (machines.length === 0) return [];
   const { token } = await hands.swarm.cluster('token.show', { role: 'manager' });
   const outcomes = await joinMachines({ ...hands, limit: 9 }, { machines, role: 'manager', managers: [address], token }, report);

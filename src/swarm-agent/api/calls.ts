@@ -35,6 +35,8 @@ interface CallSpec {
 /** Addresses that one `node.reach` tries, all at once. */
 export const REACH_MAX = 64;
 
+/** What `packBackup` (api/backup.ts) makes; a frame holds 4 MiB. */
+const Packed = v.pipe(v.string(), v.maxLength(3_500_000));
 const nothing = v.object({});
 const done = v.object({ changed: v.boolean() });
 const oneNode = v.object({ node: NodeRef });
@@ -83,6 +85,13 @@ export const CALLS = {
   'node.reform': {
     plane: 'node', roles: ['operator'], write: false, params: v.object({ epoch: Count }),
     result: v.object({ changed: v.boolean(), raft: RaftView }), does: 'go on as the only manager, with the state kept',
+  },
+  /** Also without a quorum: what this manager knows then, which may be a little less than what was acknowledged. */
+  'node.backup': { plane: 'node', roles: ['operator'], write: false, params: nothing, result: v.object({ backup: Packed }), does: 'what this manager knows of the cluster, without secrets' },
+  /** As `node.init`, for a cluster whose managers are all gone. `epoch` is above every one there was. */
+  'node.restore': {
+    plane: 'node', roles: ['operator'], write: false, params: v.object({ backup: Packed, epoch: v.pipe(Count, v.minValue(1)) }),
+    result: v.object({ id: Id, already: v.boolean() }), does: 'become the first manager of a cluster that goes on from a backup',
   },
 
   'cluster.nodes': { plane: 'cluster', roles: ['operator', 'manager'], write: false, params: nothing, result: v.object({ nodes: v.array(NodeRow) }), does: 'the nodes' },

@@ -5,10 +5,13 @@ import { BeltError } from '../../errors.ts';
 import { leftBehind } from '../epoch.ts';
 import { initCluster, newNonce } from '../founding.ts';
 import { calledBack } from '../left-behind.ts';
+import { restoreCluster } from '../restoring.ts';
+import { takeBackup } from '../store/backup.ts';
 import { unreached } from '../transport/reach.ts';
 import { makeCsr } from '../identity/certificates.ts';
 import { askToJoin } from '../identity/joining.ts';
 import type { CallResult, CheckedParams } from './calls.ts';
+import { packBackup, unpackBackup } from './backup.ts';
 import { metricsText } from './metrics.ts';
 import type { CallContext, Handlers } from './server.ts';
 import type { Facts, Health, LastKnown } from './shapes.ts';
@@ -36,6 +39,8 @@ export function nodeHandlers(agent: Agent): Partial<Handlers> {
     'node.rejoin': (params, context) => rejoin(agent, params, context),
     'node.leave': () => agent.exclusively(() => leave(agent)),
     'node.reform': (params, context) => reform(agent, params, context),
+    'node.backup': () => backUp(agent),
+    'node.restore': (params, context) => restore(agent, params, context),
     'member.recall': (params) => Promise.resolve(calledBack(agent, params)),
     'member.enter': (params, context) => {
       agent.manager?.group.outlived(params.epoch);
@@ -174,4 +179,18 @@ async function reform(agent: Agent, { epoch }: CheckedParams<'node.reform'>, { d
   // Whoever comes next asks who it is: a leader that has not applied its log yet would know nobody.
   await manager.group.read();
   return { changed: !alone, raft: manager.view() };
+}
+
+async function backUp(agent: Agent): Promise<CallResult<'node.backup'>> {
+  const { group } = needManager(agent);
+  const backup = takeBackup(group.state, group.epoch, agent.ports.clock.now());
+  if (backup === null) throw new BeltError('failed', `${agent.identity.config.machine} knows nothing of the cluster yet`, { machine: agent.identity.config.machine, next: 'belt swarm status' });
+  return { backup: await packBackup(backup) };
+}
+
+async function restore(agent: Agent, { backup, epoch }: CheckedParams<'node.restore'>, { deadline }: CallContext): Promise<CallResult<'node.restore'>> {
+  const unpacked = await unpackBackup(backup);
+  const restored = await agent.exclusively(() => restoreCluster(agent, unpacked, epoch, deadline - 200));
+  await agent.settledWithEngine(deadline - 200);
+  return restored;
 }
