@@ -105,7 +105,7 @@ describe('wrong command lines', () => {
     [['cp', 'node[1:2]:/a', 'b'], 2, 'belt: \'node[1:2]\' names 2 machines; a file comes from one\nnext: belt cp NAME:PATH FILE'],
     [['sizes', '64gb'], 1, 'belt: no type has 65536 MB of memory; the largest has 16384 MB\nnext: belt sizes'],
     [['sizes', '1', '2'], 2, 'belt: \'2\' is one word too many for belt sizes\nnext: belt sizes [SIZE]'],
-    [['doctor', 'now'], 2, 'belt: \'now\' is one word too many for belt doctor\nnext: belt doctor'],
+    [['doctor', 'now'], 1, 'belt: nothing of the name or id now is amiss\nnext: belt doctor'],
     [['cluster', 'new'], 2, 'belt: NAME is missing\nnext: belt cluster new NAME'],
     [['cluster', 'new', 'Big'], 2, 'belt: \'Big\' cannot be a cluster\'s name\nnext: use up to 40 lower-case letters, digits and "-", with a letter or digit at both ends'],
     [['cluster', 'new', 'a/b'], 2, 'belt: \'a/b\' cannot be a cluster\'s name\nnext: use up to 40 lower-case letters, digits and "-", with a letter or digit at both ends'],
