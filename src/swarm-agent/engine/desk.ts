@@ -58,6 +58,7 @@ export class EngineDesk {
   readonly #list: EngineList;
   #warnings: readonly string[] = [];
   #nextLook = 0;
+  #savedFor = -1;
   /** Until when this leader waits to hear from a founder that another chose, monotonic ms. */
   #founderDue: number | null = null;
 
@@ -222,7 +223,8 @@ export class EngineDesk {
     const info = await engine.info(this.#within(QUORUMLESS_MS, signal));
     if (info === null) throw new BeltError('engine', 'Docker’s swarm has no quorum, and the engine of this manager does not answer');
     if (!info.isManager) throw new BeltError('engine', 'Docker’s swarm has no quorum, and the engine of this manager cannot go on alone: it was no manager of it');
-    await saveSwarm();
+    if (this.#savedFor !== group.epoch) await saveSwarm();
+    this.#savedFor = group.epoch;
     log('engine: the swarm has no quorum left; this engine goes on alone');
     const tokens = await engine.init({ advertise, availability: 'active', forceNew: true }, this.#within(6 * CALL_MS, signal));
     const own = info.nodeId ?? (await engine.info(this.#within(CALL_MS, signal)))?.nodeId;

@@ -315,6 +315,19 @@ describe('afterwards', () => {
     expect(cluster.saved).toEqual(['m2']);
   });
 
+  test('rebuild: however often the engine fails to go on alone, its directory is saved once, as it was', async () => {
+    const m2 = cluster.engines.get('m2')!;
+    const init = m2.init.bind(m2);
+    let failures = 5;
+    m2.init = (options) => (failures-- > 0 ? Promise.reject(new Error('the engine took too long')) : init(options));
+    for (const name of ['m0', 'm1']) cluster.engines.get(name)!.running = false;
+    cluster.epoch = 1;
+    cluster.lead('m2');
+    await cluster.run(120_000);
+    expect(failures).toBeLessThan(0);
+    expect(cluster.saved).toEqual(['m2']);
+  });
+
   test('a node that died over its join before it had a name is removed after a minute', async () => {
     const { swarm } = cluster.engines.get('m0')!;
     const known = [...swarm!.nodes.values()][0]!;
