@@ -8,8 +8,6 @@ import { readSource } from './tidy/source.ts';
 
 /** Files over 300 lines, with the lines they may have. The numbers may only shrink; a file that has become short leaves the list. */
 const RATCHET: Readonly<Record<string, number>> = {
-  'drivers/azure/driver.ts': 373,
-  'drivers/digitalocean/driver.ts': 364,
   'src/swarm-agent/agent.ts': 398,
   'src/swarm-agent/member/member.ts': 400,
   'src/swarm-agent/raft/types.ts': 381,

@@ -8,10 +8,13 @@ import type { ClusterTag, Created, CreateOrder, Driver, Machine, MachineStatus, 
 import { fanOut } from '../../src/provision/fan-out.ts';
 import { realPace, type Pace } from '../../src/provision/rate-limit.ts';
 import { AzureApi, type AzurePorts } from './api.ts';
-import { machineBody, scaleSetBody, SET_MAX } from './machine-body.ts';
+import { givenUp, jobsOf, type Job, setName } from './jobs.ts';
+import { machineOf, placeOf } from './machine.ts';
+import { machineBody, scaleSetBody } from './machine-body.ts';
 import { ensureInterface, ensureSubnet, groupOf } from './network.ts';
 import type { AzureOptions } from './options.ts';
 import { addressesOf, namesOf, removeGroup, sweepCluster, unlessNoGroup, type Sweep } from './sweep.ts';
+import { listTypes } from './types.ts';
 
 /** Calls under way at once. */
 const CONCURRENCY = 16;
@@ -63,19 +66,7 @@ class AzureDriver implements Driver {
   }
 
   async types(signal: AbortSignal): Promise<MachineType[]> {
-    if (this.#typeTable !== undefined) return this.#typeTable;
-    const api = await this.#api();
-    const skus = await api.all('listVm', () => api.compute.resourceSkus.list({ filter: `location eq '${this.#options.region}'`, abortSignal: signal }), signal);
-    const table: MachineType[] = [];
-    for (const sku of skus) {
-      const capability = (name: string): string | undefined => sku.capabilities?.find((c) => c.name === name)?.value;
-      const barred = (sku.restrictions ?? []).some((restriction) => restriction.type === 'Location');
-      if (sku.resourceType !== 'virtualMachines' || sku.name === undefined || barred || (capability('CpuArchitectureType') ?? 'x64') !== 'x64') continue;
-      table.push({ name: sku.name, memoryMb: Math.round(Number(capability('MemoryGB')) * 1024), vcpus: Number(capability('vCPUs')), pricePerHour: null, regions: null });
-    }
-    // Prices are not in this API. The burstable B family is the cheapest of its sizes, so that a plain memory size means it.
-    const rank = (type: MachineType): number => (type.name.startsWith('Standard_B') ? 0 : 1);
-    return (this.#typeTable = table.sort((a, b) => a.memoryMb - b.memoryMb || rank(a) - rank(b) || a.vcpus - b.vcpus || a.name.localeCompare(b.name)));
+    return (this.#typeTable ??= await listTypes(await this.#api(), this.#options.region, signal));
   }
 
   async *create(order: CreateOrder, signal: AbortSignal): AsyncIterable<Created> {
@@ -88,8 +79,20 @@ class AzureDriver implements Driver {
       const name = there.names.get(vm.name as string);
       if (vm.tags?.['belt.order'] === order.id && name !== undefined) known.add(name);
     }
-    const missing = order.machines.filter((machine) => !known.has(machine.name) && !promised.has(machine.name));
-    yield* this.#submitAndWatch(api, order, missing, { known, promised }, signal);
+    let before = { known, promised };
+    let missing = order.machines.filter((machine) => !known.has(machine.name) && !promised.has(machine.name));
+    const types = [order.type, ...this.#options.fallback_types];
+    // What there is no room for is tried in the next type, as far as the configuration names one.
+    for (const [at, type] of types.entries()) {
+      const noRoom = new Set<string>();
+      for await (const created of this.#submitAndWatch(api, { ...order, type }, missing, before, signal)) {
+        if ('failed' in created && created.error.code === 'driver_capacity' && at + 1 < types.length) noRoom.add(created.failed);
+        else yield created;
+      }
+      if (noRoom.size === 0) return;
+      missing = order.machines.filter(({ name }) => noRoom.has(name));
+      before = { known: new Set(), promised: new Set() };
+    }
   }
 
   /** PUTs everything that is missing, then watches all of the order by listing until each machine stands or has failed. */
@@ -108,18 +111,8 @@ class AzureDriver implements Driver {
         return job.machines.map(({ name }) => ({ failed: name, error: new BeltError(error.code, error.message, { machine: name, next: error.next, cause: error }) }));
       }
     };
-    yield* fanOut(this.#jobs(missing), CONCURRENCY, submit);
+    yield* fanOut(jobsOf(missing, this.#options.scale_set_from), CONCURRENCY, submit);
     yield* this.#watch(api, order, waiting, signal);
-  }
-
-  #jobs(missing: readonly OrderedMachine[]): Job[] {
-    const jobs: Job[] = [];
-    for (const [place, machines] of Map.groupBy(missing, (machine) => `${machine.region}/${machine.zone ?? ''}`)) {
-      const [region = '', zone = ''] = place.split('/');
-      const size = machines.length >= this.#options.scale_set_from ? SET_MAX : 1;
-      for (let at = 0; at < machines.length; at += size) jobs.push({ region, zone: zone === '' ? null : zone, machines: machines.slice(at, at + size), set: size > 1 });
-    }
-    return jobs;
   }
 
   async #submit(api: AzureApi, order: CreateOrder, job: Job, subnet: string, signal: AbortSignal): Promise<void> {
@@ -127,8 +120,7 @@ class AzureDriver implements Driver {
     const [first] = job.machines as [OrderedMachine];
     if (job.set) {
       const body = scaleSetBody(order, job.machines.map((machine) => machine.name), { ...job, subnet }, this.#options);
-      // The name says what it is for, so that the same order makes the same set again and never a second one.
-      await api.call('putSet', () => api.compute.virtualMachineScaleSets.createOrUpdate(group, `set-${order.id.slice(0, 12)}-${first.name}`, body, { abortSignal: signal }).submitted(), signal);
+      await api.call('putSet', () => api.compute.virtualMachineScaleSets.createOrUpdate(group, setName(order, first.name), body, { abortSignal: signal }).submitted(), signal);
       return;
     }
     const nic = await ensureInterface(api, order, first.name, job.region, subnet, this.#options, signal);
@@ -150,25 +142,12 @@ class AzureDriver implements Driver {
         yield vm.provisioningState === 'Failed' ? { failed: name, error: await this.#removeFailed(api, order, vm, name, signal) } : this.#machine(order, vm, name, seen);
       }
       if (waiting.size === 0) return;
-      yield* this.#giveUp(await this.#setsOf(api, order, signal), sweep, waiting);
+      yield* givenUp(await this.#setsOf(api, order, signal), order.type, sweep, waiting);
       if (this.#pace.now() - start > SETTLE_MS) {
         for (const name of waiting) yield { failed: name, error: new BeltError('timeout', `Azure has not made ${name} in ${SETTLE_MS / 60_000} minutes`, { machine: name }) };
         return;
       }
       await this.#pace.sleep(POLL_MS, signal);
-    }
-  }
-
-  /** Names of a set that failed and has no member for them. */
-  *#giveUp(sets: readonly VirtualMachineScaleSet[], sweep: Sweep, waiting: Set<string>): Iterable<Created> {
-    const have = new Set(sweep.names.values());
-    for (const set of sets) {
-      if (set.provisioningState !== 'Failed') continue;
-      for (const name of namesOf(set)) {
-        if (!waiting.has(name) || have.has(name)) continue;
-        waiting.delete(name);
-        yield { failed: name, error: new BeltError('driver_capacity', `Azure has no more capacity for ${set.sku?.name ?? 'the size'} there`, { machine: name, next: 'try another size or location (belt sizes)' }) };
-      }
     }
   }
 
@@ -238,7 +217,7 @@ class AzureDriver implements Driver {
     }
     const run = async (id: string): Promise<Outcome[]> => {
       try {
-        const { group, name } = split(id);
+        const { group, name } = placeOf(id);
         await api.call('changeVm', () => act(api, group, name), signal);
         return [];
       } catch (error) {
@@ -265,7 +244,7 @@ class AzureDriver implements Driver {
     const wanted = new Set(ids);
     const found = new Map<string, Machine>();
     const api = await this.#api();
-    for (const group of new Set(ids.map((id) => split(id).group))) {
+    for (const group of new Set(ids.map((id) => placeOf(id).group))) {
       // The group's name holds the first half of the cluster's id, which is all that the sweep needs.
       const cluster = { cluster: '', clusterId: group.replace(/^belt-/, '') };
       const sweep = await sweepCluster(api, cluster, signal);
@@ -280,7 +259,7 @@ class AzureDriver implements Driver {
   async destroy(ids: readonly string[], signal: AbortSignal): Promise<Outcome[]> {
     const api = await this.#api();
     const outcomes = new Map<string, Outcome>();
-    for (const [group, members] of Map.groupBy(ids, (id) => split(id).group)) {
+    for (const [group, members] of Map.groupBy(ids, (id) => placeOf(id).group)) {
       const clusterId = group.replace(/^belt-/, '');
       const sweep = await sweepCluster(api, { cluster: '', clusterId }, signal);
       const there = new Set(sweep.machines.map((vm) => `${group}/${vm.name}`));
@@ -292,7 +271,7 @@ class AzureDriver implements Driver {
         for await (const _ of this.#nameThem(api, clusterId, sweep, signal));
         const run = async (id: string): Promise<Outcome[]> => {
           try {
-            await this.#delete(api, clusterId, split(id).name, signal);
+            await this.#delete(api, clusterId, placeOf(id).name, signal);
             return [];
           } catch (error) {
             if (!(error instanceof BeltError) || error.code === 'interrupted') throw error;
@@ -311,49 +290,9 @@ class AzureDriver implements Driver {
   }
 
   #machine(cluster: ClusterTag, vm: VirtualMachine, name: string, sweep: Sweep): Machine {
-    const size = vm.hardwareProfile?.vmSize ?? '';
-    const zone = vm.zones?.[0];
-    const { belt: _belt, 'belt.name': _name, ...tags } = vm.tags ?? {};
-    const image = vm.storageProfile?.imageReference;
-    return {
-      name,
-      driver: this.name,
-      id: `${groupOf(cluster.clusterId)}/${vm.name}`,
-      status: statusOf(vm, sweep.power.get((vm.id ?? '').toLowerCase()) ?? []),
-      ...(sweep.addresses.get(vm.name as string) ?? { publicIpv4: null, privateIpv4: null }),
-      sshPort: 22,
-      sshUser: this.#options.ssh_user,
-      memoryMb: this.#typeTable?.find((type) => type.name === size)?.memoryMb ?? null,
-      region: vm.location ?? '',
-      datacenter: `${this.name}:${vm.location}${zone === undefined ? '' : `/${zone}`}`,
-      image: image?.publisher === undefined ? null : [image.publisher, image.offer, image.sku, image.version].join(':'),
-      size,
-      createdAt: vm.timeCreated?.toISOString() ?? null,
-      tags: Object.fromEntries(Object.entries(tags).filter(([key]) => !key.startsWith('belt.names'))),
-    };
+    return machineOf(vm, name, { group: groupOf(cluster.clusterId), sshUser: this.#options.ssh_user, types: this.#typeTable }, sweep);
   }
 }
 
-/** Machines that are submitted together: one by name, or a scale set. */
-interface Job {
-  readonly region: string;
-  readonly zone: string | null;
-  readonly machines: readonly OrderedMachine[];
-  readonly set: boolean;
-}
-
-const split = (id: string): { group: string; name: string } => {
-  const [group = '', name = ''] = id.split('/');
-  return { group, name };
-};
 const done = (name: string, note?: string): Outcome => ({ name, ok: true, value: undefined, note });
 const failed = (name: string, error: BeltError): Outcome => ({ name, ok: false, error });
-
-function statusOf(vm: VirtualMachine, codes: readonly string[]): MachineStatus {
-  if (vm.provisioningState === 'Failed') return 'error';
-  if (vm.provisioningState === 'Creating') return 'new';
-  const power = codes.find((code) => code.startsWith('PowerState/'))?.split('/')[1];
-  if (power === 'running') return 'active';
-  if (power === 'stopped' || power === 'deallocated') return 'off';
-  return power === 'starting' ? 'new' : 'unknown';
-}

@@ -5,10 +5,12 @@ import { fanOut } from '../../src/provision/fan-out.ts';
 import { realPace, type Pace } from '../../src/provision/rate-limit.ts';
 import { CLOUD_RETRY, nextWaitMs } from '../../src/provision/retry.ts';
 import { DigitalOceanApi, UnknownEffect, type ApiPorts, type Droplet } from './api.ts';
+import { batchesOf, bodyOf, type Place } from './batch.ts';
 import { BATCH } from './estimate.ts';
+import { machineOf, statusOf, wholeCluster } from './machine.ts';
 import { ensureFirewall, ensureKeys, ensureVpcs, removeNetwork } from './network.ts';
 import type { DigitalOceanOptions } from './options.ts';
-import { clusterTag, EVERY, isOrderTag, orderTag, readTags, writeTags } from './tags.ts';
+import { clusterTag, EVERY, isOrderTag, orderTag, readTags } from './tags.ts';
 
 /** After a lost answer: how often, and how far apart, the droplets are looked for. Tags can lag behind the droplet. */
 const LOOKUPS = 3;
@@ -70,7 +72,7 @@ class DigitalOceanDriver implements Driver {
     const api = await this.#api();
     const there = new Map<string, Droplet>();
     for (const droplet of await api.dropletsByTag(orderTag(order.id), signal)) if (!there.has(droplet.name)) there.set(droplet.name, droplet);
-    for (const droplet of there.values()) yield this.#machine(droplet);
+    for (const droplet of there.values()) yield machineOf(droplet, this.#options.ssh_user);
     const missing = order.machines.filter((machine) => !there.has(machine.name));
     if (missing.length === 0) return;
     const regions = [...new Set(missing.map((machine) => machine.region))];
@@ -79,7 +81,7 @@ class DigitalOceanDriver implements Driver {
     const keys = await ensureKeys(api, order.clusterId, order.sshPublicKeys, this.#options, signal);
     const batches = regions.flatMap((region) => {
       const place: Place = { vpc: vpcs.get(region), keys, exhausted: undefined };
-      return chunks(missing.filter((machine) => machine.region === region)).map((machines) => ({ machines, place }));
+      return batchesOf(missing.filter((machine) => machine.region === region)).map((machines) => ({ machines, place }));
     });
     yield* fanOut(batches, this.#options.concurrency, ({ machines, place }) => this.#createBatch(api, order, machines, place, signal));
   }
@@ -92,13 +94,13 @@ class DigitalOceanDriver implements Driver {
     let attempt = 1;
     let atOnce = BATCH;
     const take = (droplets: readonly Droplet[]): void => {
-      made.push(...droplets.map((droplet) => this.#machine(droplet)));
+      made.push(...droplets.map((droplet) => machineOf(droplet, this.#options.ssh_user)));
       names = names.filter((name) => !droplets.some((droplet) => droplet.name === name));
     };
     while (names.length > 0) {
       try {
         if (place.exhausted !== undefined) throw place.exhausted;
-        take(await api.createDroplets(this.#body(order, names.slice(0, atOnce), (batch[0] as OrderedMachine).region, place), signal));
+        take(await api.createDroplets(bodyOf(order, names.slice(0, atOnce), (batch[0] as OrderedMachine).region, place, this.#options), signal));
       } catch (thrown) {
         if (thrown instanceof UnknownEffect) take(await this.#lookUp(api, order.id, names, signal));
         const error = thrown instanceof UnknownEffect ? thrown.error : thrown;
@@ -120,21 +122,6 @@ class DigitalOceanDriver implements Driver {
     return made;
   }
 
-  #body(order: CreateOrder, names: readonly string[], region: string, place: Place): Parameters<DigitalOceanApi['createDroplets']>[0] {
-    return {
-      names,
-      region,
-      size: order.type,
-      image: imageOf(order.image ?? this.#options.image),
-      ssh_keys: place.keys,
-      tags: writeTags(order, order.id, order.tags),
-      ...(place.vpc === undefined ? {} : { vpc_uuid: place.vpc }),
-      ...(order.userData === null ? {} : { user_data: order.userData }),
-      monitoring: this.#options.monitoring,
-      ipv6: this.#options.ipv6,
-    };
-  }
-
   /** By the order's tag, and by name for what the tag does not find yet. */
   async #lookUp(api: DigitalOceanApi, orderId: string, names: readonly string[], signal: AbortSignal): Promise<Droplet[]> {
     const found = new Map<string, Droplet>();
@@ -152,7 +139,7 @@ class DigitalOceanDriver implements Driver {
 
   async list(cluster: ClusterTag, signal: AbortSignal): Promise<Machine[]> {
     const droplets = await (await this.#api()).look().dropletsByTag(clusterTag(cluster.clusterId), signal);
-    return droplets.map((droplet) => this.#machine(droplet));
+    return droplets.map((droplet) => machineOf(droplet, this.#options.ssh_user));
   }
 
   async power(ids: readonly string[], action: PowerAction, signal: AbortSignal): Promise<Outcome[]> {
@@ -288,35 +275,6 @@ class DigitalOceanDriver implements Driver {
   async #byId(api: DigitalOceanApi, signal: AbortSignal): Promise<Map<string, Droplet>> {
     return new Map((await api.dropletsByTag(EVERY, signal)).map((droplet) => [String(droplet.id), droplet]));
   }
-
-  #machine(droplet: Droplet): Machine {
-    const address = (type: string): string | null => droplet.networks.v4.find((network) => network.type === type)?.ip_address ?? null;
-    return {
-      name: droplet.name,
-      driver: this.name,
-      id: String(droplet.id),
-      status: statusOf(droplet),
-      publicIpv4: address('public'),
-      privateIpv4: address('private'),
-      sshPort: 22,
-      sshUser: this.#options.ssh_user,
-      memoryMb: droplet.memory,
-      region: droplet.region.slug,
-      datacenter: `${this.name}:${droplet.region.slug}`,
-      image: droplet.image.slug ?? droplet.image.name,
-      size: droplet.size_slug,
-      createdAt: droplet.created_at,
-      tags: readTags(droplet.tags),
-    };
-  }
-}
-
-/** A region of an order. */
-interface Place {
-  readonly vpc: string | undefined;
-  readonly keys: readonly number[];
-  /** Set once the region has no room, or the account no allowance, for one more. */
-  exhausted: BeltError | undefined;
 }
 
 /** What {@link DigitalOceanDriver} waits for after an act. */
@@ -329,28 +287,6 @@ interface Goal {
   readonly refused: ReadonlyMap<string, BeltError>;
 }
 
-function statusOf(droplet: Droplet): MachineStatus {
-  if (droplet.status === 'active') return droplet.networks.v4.length > 0 ? 'active' : 'new';
-  return droplet.status === 'new' || droplet.status === 'off' ? droplet.status : 'unknown';
-}
-
-/** The tag of the cluster whose droplets are exactly these, null where they are not. */
-function wholeCluster(before: ReadonlyMap<string, Droplet>, ids: readonly string[]): string | null {
-  const clusterId = readTags((before.get(ids[0] as string) as Droplet).tags)['belt.cluster-id'];
-  if (clusterId === undefined) return null;
-  const tag = clusterTag(clusterId);
-  const members = [...before.values()].filter((droplet) => droplet.tags.includes(tag));
-  const asked = new Set(ids);
-  return members.length === ids.length && members.every((droplet) => asked.has(String(droplet.id))) ? tag : null;
-}
-
-/** Snapshots go by their number, public images by their slug. */
-const imageOf = (image: string): string | number => (/^\d+$/.test(image) ? Number(image) : image);
-
 function failed(name: string, error: BeltError): Outcome {
   return { name, ok: false, error };
-}
-
-function chunks(machines: readonly OrderedMachine[]): OrderedMachine[][] {
-  return Array.from({ length: Math.ceil(machines.length / BATCH) }, (_, n) => machines.slice(n * BATCH, (n + 1) * BATCH));
 }
