@@ -1,7 +1,7 @@
 /** Real time, real terminal, signals; everything else is in `run.ts`. */
 import { readFileSync } from 'node:fs';
 
-import { BeltError } from '../errors.ts';
+import { BeltError, EXIT } from '../errors.ts';
 import { run } from './run.ts';
 
 /** Runs the line this process was started with and sets its exit code. */
@@ -22,5 +22,7 @@ export async function main(): Promise<void> {
   // As far above the sources as above what is built from them (dist/lib).
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
   const ports = { cwd: process.cwd(), env: process.env, now: Date.now, signal: stop.signal };
+  // A line whose end never comes, with nothing left to wait for, has not been done.
+  process.exitCode = EXIT.failed;
   process.exitCode = await run(process.argv.slice(2), { stdout: process.stdout, stderr: process.stderr, stdin: process.stdin }, ports, version);
 }
