@@ -1,4 +1,6 @@
 /** What a machine says of itself: the answer to `templates/bootstrap/probe.sh`, read and checked. */
+import { X509Certificate } from 'node:crypto';
+
 import { BeltError } from '../errors.ts';
 
 export interface Facts {
@@ -20,7 +22,7 @@ export interface Facts {
   readonly runtime: { readonly sha256: string } | { readonly link: string } | null;
   /** SHA-256 by path, of the files of belt that are there. */
   readonly files: ReadonlyMap<string, string>;
-  /** PEM. */
+  /** PEM; null also where it cannot be read. */
   readonly certificate: string | null;
   readonly roots: string | null;
   readonly hasKey: boolean;
@@ -60,12 +62,22 @@ export function parseFacts(machine: string, lines: readonly string[]): Facts {
     engine: one('engine'),
     runtime: link !== null ? { link } : archive !== null ? { sha256: archive } : null,
     files: new Map((values.get('file') ?? []).map((line) => [line.slice(65), line.slice(0, 64)])),
-    certificate: decode(one('certificate')),
+    certificate: readable(decode(one('certificate'))),
     roots: decode(one('roots')),
     hasKey: one('key') !== null,
     running: one('running') !== null,
     outdated: values.get('outdated') ?? [],
   };
+}
+
+/** What a power cut left of a certificate is none: the machine asks for another. */
+function readable(pem: string | null): string | null {
+  try {
+    if (pem !== null) new X509Certificate(pem);
+    return pem;
+  } catch {
+    return null;
+  }
 }
 
 function decode(base64: string | null): string | null {

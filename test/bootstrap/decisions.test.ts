@@ -90,6 +90,9 @@ describe('facts', () => {
       files: new Map([['/opt/belt/belt-agent.mjs', '1'.repeat(64)]]), certificate: null, roots: null, hasKey: true, running: true, outdated: [],
     });
   });
+  test.each(['', 'garbage', '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'])('a certificate that a power cut cut short is none: %j', (pem) => {
+    expect(parseFacts('node1', [...lines, `certificate ${Buffer.from(pem).toString('base64')}`]).certificate).toBeNull();
+  });
   test.each([
     ['no user', lines.filter((line) => !line.startsWith('user')), /user is ''/],
     ['an architecture that is none', [...lines.filter((line) => !line.startsWith('arch')), 'arch $(reboot)'], /arch is '\$\(reboot\)'/],
