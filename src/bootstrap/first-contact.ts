@@ -7,6 +7,7 @@ import type { HostKeyRecord } from '../inventory/state.ts';
 import type { Machine } from '../provision/driver.ts';
 import { parseHostKey } from '../ssh/host-key.ts';
 import { generateSshKeyPair } from '../ssh/key-pair.ts';
+import { quoteWord } from '../ssh/quote.ts';
 import { renderFile, renderShell } from './render.ts';
 
 /** What an order's machines get and show. */
@@ -52,7 +53,7 @@ export async function takeOwnKey(order: OwnKeyOrder): Promise<void> {
   const { folder, reload } = order.place ?? { folder: FOLDER, reload: RELOAD };
   const run = async (act: 'make' | 'swap'): Promise<string> => {
     const script = renderShell('bootstrap/host-key.sh', { folder, act, reload });
-    const { code, stdout, stderr } = await connection.exec(`${machine.sshUser === 'root' || order.place !== undefined ? '' : 'sudo -n '}sh -c '${script.replaceAll("'", `'\\''`)}'`, { timeoutMs: KEY_MS });
+    const { code, stdout, stderr } = await connection.exec(`${machine.sshUser === 'root' || order.place !== undefined ? '' : 'sudo -n '}sh -c ${quoteWord(script)}`, { timeoutMs: KEY_MS });
     if (code === 0) return stdout;
     throw new BeltError('remote_command', `${machine.name} could not make a host key of its own: ${stderr.trim().split('\n').at(-1) ?? ''}`, { machine: machine.name, next: 'run it again' });
   };
