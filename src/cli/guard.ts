@@ -14,7 +14,8 @@ export async function guardQuorum(ctx: Context, cluster: ClusterView, names: rea
   const known = agentBook(cluster.files).managers;
   // Workers come and go without anybody being asked; who manages is remembered since it was formed here or first looked at.
   if (known.length > 0 && !known.some(({ name }) => names.includes(name))) return;
-  if (known.length === 0 && agentBook(cluster.files).bootstrapped.length === 0) return;
+  // Nobody known: managers there are none where belt has been on no machine. Else they are looked for, as what is remembered may be lost.
+  if (known.length === 0 && agentBook(cluster.files).bootstrapped.length === 0 && Object.keys(cluster.state.hostKeys).length === 0) return;
   const { voters, reachable } = await withSwarm(ctx, cluster, (swarm) => swarm.census());
   const verdict = judgeLoss({ act, voters: voters.map(({ name }) => name), reachable, losing: names });
   if (!verdict.allowed) throw new BeltError('refused', verdict.reason, { next: 'belt swarm status; --force does it all the same' });

@@ -1,5 +1,5 @@
 /** What `swarm promote` and `swarm demote` share. */
-import { changeRoles, guardLoss, type RoleChange } from '../swarm/roles.ts';
+import { changeRoles, guardLoss, requireNodes, type RoleChange } from '../swarm/roles.ts';
 import { outcomeError } from '../ui/error-text.ts';
 import type { Context } from './context.ts';
 import { readRanges } from './ranges.ts';
@@ -10,6 +10,7 @@ export async function runRoleChange(ctx: Context, change: RoleChange, ranges: re
   const names = readRanges(ctx, ranges);
   const role = change === 'promote' ? 'manager' : 'worker';
   const outcomes = await withSwarm(ctx, ctx.cluster(), async (swarm) => {
+    await requireNodes(swarm, names);
     if (change === 'demote') await guardLoss(swarm, 'demote', names, force);
     return ctx.ui.progress(change === 'promote' ? 'promoting' : 'demoting', names.length, (report) => changeRoles(swarm, change, names, force, ctx.signal, report));
   });

@@ -12,12 +12,15 @@ import { replaceFileSync } from '../inventory/atomic-file.ts';
 import type { ClusterFiles } from '../inventory/cluster.ts';
 import type { CallResult } from '../swarm-agent/api/calls.ts';
 import type { Report } from '../swarm/operations.ts';
+import { noSwarm } from '../swarm/swarm.ts';
 import type { Context } from './context.ts';
 import { CA_PASSPHRASE, issueOperator } from './new-cluster.ts';
 import { withSwarm } from './swarm-access.ts';
 
 type Status = CallResult<'ca.status'>;
 const LOOK_MS = 300;
+/** How long an election in between may take, ms. */
+const ELECT_MS = 10_000;
 /** How long another command's lock is waited for, ms. */
 const LOCK_MS = 60_000;
 
@@ -26,6 +29,8 @@ const LOCK_MS = 60_000;
  * only while files change, not while nodes are waited for: they may be ones that another command has to start.
  */
 export async function rotateAuthority(ctx: Context, timeoutMs: number, report: Report): Promise<Status> {
+  // A CA is made for nodes that will change over to it; without any, both would be believed and neither dropped.
+  if (!nextFiles(ctx.cluster().files).every(existsSync) && !(await withSwarm(ctx, ctx.cluster(), (swarm) => swarm.formed()))) throw noSwarm();
   const next = await ctx.change(({ files, store }) => {
     const made = nextAuthority(ctx, files, store.state.cluster.id);
     trust(files, [...splitPem(readFileSync(files.caCertificate, 'utf8')), made.certificate]);
@@ -33,12 +38,20 @@ export async function rotateAuthority(ctx: Context, timeoutMs: number, report: R
   });
   const ask = <T>(act: Parameters<typeof withSwarm<T>>[2]): Promise<T> => asEither(ctx, next, () => withSwarm(ctx, ctx.cluster(), act));
   const deadline = performance.now() + timeoutMs;
+  let answered = performance.now();
   let status = await ask((swarm) => swarm.cluster('ca.rotate', { certificate: next.certificate, key: exportKey(next) }));
   while (status.phase !== 'none' && performance.now() < deadline) {
     report({ done: status.renewed, total: status.total, note: status.phase === 'trust' ? 'making it known' : `waiting for ${status.waiting.slice(0, 3).join(', ')}` });
     if (status.phase !== 'trust') await changeOver(ctx, next);
     await sleep(LOOK_MS, undefined, { signal: ctx.signal });
-    status = await ask((swarm) => swarm.cluster('ca.status', {}));
+    const seen = await ask((swarm) => swarm.cluster('ca.status', {})).catch((error: unknown) => {
+      // While managers elect a leader nobody can say how far it is.
+      if (!isBeltError(error, 'no_quorum') || performance.now() > answered + ELECT_MS) throw error;
+      return null;
+    });
+    if (seen === null) continue;
+    status = seen;
+    answered = performance.now();
   }
   if (status.phase !== 'none') return status;
   await changeOver(ctx, next);

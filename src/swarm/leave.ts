@@ -42,6 +42,8 @@ async function leaveOne(swarm: Swarm, name: string, force: boolean, ends: boolea
     if (isBeltError(error, 'certificate') && !ends) return removed ? left : none;
     // It is out of the cluster; what is left on a machine that does not answer is worth nothing any more.
     if (!isBeltError(error, 'unreachable') && !isBeltError(error, 'unknown_machine')) throw error;
+    // The cluster has said that it is no node; whether its machine runs is nobody's concern here.
+    if (!removed && !ends) return none;
     if (!removed && !force) throw error;
     return { changed: removed, note: 'was taken out of the swarm; the machine does not answer' };
   }

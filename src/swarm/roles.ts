@@ -1,7 +1,8 @@
 /** Changes of nodes, one call each, and the wait until a change of role is done. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { BeltError, type Outcome } from '../errors.ts';
+import { BeltError, isBeltError, type Outcome } from '../errors.ts';
+import { compressNames } from '../range/compress.ts';
 import { RESERVED } from '../range/names.ts';
 import { judgeLoss, lossOrder } from '../topology/quorum.ts';
 import { runAll } from '../provision/run-all.ts';
@@ -10,8 +11,17 @@ import type { Swarm } from './swarm.ts';
 
 export type RoleChange = 'promote' | 'demote';
 
-/** Milliseconds between two looks at a node on its way to another role, and how long that may take. */
-const LOOK = { everyMs: 150, forMs: 60_000 } as const;
+/** Milliseconds between two looks at a node on its way to another role, how long that may take, and how long an election in between. */
+const LOOK = { everyMs: 150, forMs: 60_000, electMs: 10_000 } as const;
+
+/** Throws `unknown_machine` where a name of several is no node: what is done to many is begun only when all are there. */
+export async function requireNodes(swarm: Swarm, names: readonly string[]): Promise<void> {
+  // The agent refuses a single one by itself.
+  if (names.length < 2) return;
+  const known = new Set((await swarm.cluster('cluster.nodes', {})).nodes.map(({ name }) => name));
+  const absent = names.filter((name) => !known.has(name));
+  if (absent.length > 0) throw new BeltError('unknown_machine', `no node of the swarm is called ${compressNames(absent)}; nothing was done`, { next: 'belt swarm nodes' });
+}
 
 /** Throws `refused` with the arithmetic where the managers left would be no majority. */
 export async function guardLoss(swarm: Swarm, act: 'demote' | 'leave', names: readonly string[], force: boolean): Promise<void> {
@@ -39,9 +49,19 @@ async function inOrderOfLoss(swarm: Swarm, losing: readonly string[]): Promise<s
 
 async function settled(swarm: Swarm, name: string, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + LOOK.forMs;
+  let answered = performance.now();
   for (;;) {
     swarm.forgetSurvey();
-    const { nodes } = await swarm.cluster('cluster.nodes', {});
+    // While managers elect a leader, as they do when the one that led is demoted, nobody can say how far it is.
+    const nodes = await swarm.cluster('cluster.nodes', {}).then((list) => list.nodes, (error: unknown) => {
+      if (!isBeltError(error, 'no_quorum') || performance.now() > answered + LOOK.electMs) throw error;
+      return null;
+    });
+    if (nodes === null) {
+      await sleep(LOOK.everyMs, undefined, { signal });
+      continue;
+    }
+    answered = performance.now();
     const node = nodes.find((row) => row.name === name);
     if (node === undefined || node.becoming === null) return;
     if (node.status === 'down') throw new BeltError('unreachable', `${name} is down; it becomes a ${node.becoming} when it is back`, { machine: name, next: `belt start ${name}` });

@@ -18,6 +18,8 @@ export interface SwarmOptions {
   readonly machines: ReadonlyMap<string, Machine>;
   /** Asked first where no manager is known. */
   readonly active: string | null;
+  /** Machines that belt has been on: asked after it where the book of agents is lost. */
+  readonly met: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -163,9 +165,10 @@ export class Swarm {
 
   /** The remembered managers, else those that the active machine or any other names. */
   async #knownManagers(): Promise<readonly KnownManager[]> {
-    const { machines, active } = this.#options;
-    if (this.book.managers.length > 0) return this.book.managers;
-    const names = [...new Set([...(active === null ? [] : [active]), ...this.book.bootstrapped])].filter((name) => machines.has(name)).slice(0, SEARCH.machines);
+    const { machines, active, met } = this.#options;
+    const { managers, bootstrapped } = this.book;
+    if (managers.length > 0) return managers;
+    const names = [...new Set([...(active === null ? [] : [active]), ...(bootstrapped.length > 0 ? bootstrapped : met)])].filter((name) => machines.has(name)).slice(0, SEARCH.machines);
     for (let at = 0; at < names.length; at += SEARCH.atOnce) {
       const outcomes = await runAll(names.slice(at, at + SEARCH.atOnce), (name) => this.node(name, 'node.cluster', {}, { timeoutMs: PACE.health }), { limit: SEARCH.atOnce, signal: this.#options.signal, nameOf: (name) => name });
       const found = outcomes.flatMap((outcome) => (outcome.ok ? [outcome.value.managers] : [])).find((managers) => managers.length > 0);

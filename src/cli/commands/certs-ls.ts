@@ -5,6 +5,7 @@ import { readPem } from '../../certs/authority.ts';
 import { factsOf, splitPem } from '../../certs/identity.ts';
 import type { ClusterFiles } from '../../inventory/cluster.ts';
 import type { CallResult } from '../../swarm-agent/api/calls.ts';
+import { compareNames } from '../../provision/fleet.ts';
 import type { Swarm } from '../../swarm/swarm.ts';
 import { defineCommand } from '../command.ts';
 import { expiryWarnings } from '../expiry.ts';
@@ -22,7 +23,7 @@ export const command = defineCommand({
       const nodes = await issued(swarm);
       return [...own(cluster.files), ...machines(swarm, new Set(nodes.map(({ name }) => name))), ...nodes];
     });
-    const certificates = rows.filter(({ serial }, at) => serial === null || rows.findIndex((row) => row.serial === serial) === at);
+    const certificates = rows.filter(({ serial }, at) => serial === null || rows.findIndex((row) => row.serial === serial) === at).toSorted(inOrder);
     const now = ctx.ports.now();
     ctx.ui.report(certificates, (ui) => {
       ui.table([{ heading: 'NAME' }, { heading: 'ROLE' }, { heading: 'EXPIRES' }, { heading: 'STATUS' }, { heading: 'SERIAL' }], certificates.map((row) => [row.name ?? '', row.role ?? '', row.notAfter.slice(0, 16).replace('T', ' '), standing(row, now), row.serial ?? '']));
@@ -30,6 +31,13 @@ export const command = defineCommand({
     });
   },
 });
+
+const ROLES = ['ca', 'operator', 'manager', 'worker', 'machine'];
+
+/** By role, by name, and the one that runs out last before the others of a name. */
+export function inOrder(a: Pick<Listed, 'role' | 'name' | 'notAfter'>, b: Pick<Listed, 'role' | 'name' | 'notAfter'>): number {
+  return ROLES.indexOf(a.role ?? '') - ROLES.indexOf(b.role ?? '') || compareNames(a.name ?? '', b.name ?? '') || b.notAfter.localeCompare(a.notAfter);
+}
 
 type Listed = Omit<Row, 'role' | 'serial'> & { readonly role: Row['role'] | 'ca'; readonly serial: string | null };
 

@@ -1,5 +1,6 @@
 /** `belt swarm availability active|pause|drain RANGE`: whether nodes are given work. */
 import { BeltError } from '../../errors.ts';
+import { requireNodes } from '../../swarm/roles.ts';
 import { runAll } from '../../provision/run-all.ts';
 import { outcomeError } from '../../ui/error-text.ts';
 import { defineCommand } from '../command.ts';
@@ -17,8 +18,10 @@ export const command = defineCommand({
     const availability = VALUES.find((value) => value === args.availability);
     if (availability === undefined) throw new BeltError('usage', `'${args.availability}' is no availability`, { next: 'belt swarm availability active|pause|drain RANGE…' });
     const names = readRanges(ctx, args.ranges);
-    const outcomes = await withSwarm(ctx, ctx.cluster(), (swarm) =>
-      runAll(names, (name) => set(swarm, name, availability), { limit: 20, signal: ctx.signal, nameOf: (name) => name }));
+    const outcomes = await withSwarm(ctx, ctx.cluster(), async (swarm) => {
+      await requireNodes(swarm, names);
+      return runAll(names, (name) => set(swarm, name, availability), { limit: 20, signal: ctx.signal, nameOf: (name) => name });
+    });
     const document = outcomes.map((outcome) => ({ name: outcome.name, ok: outcome.ok, changed: outcome.ok ? outcome.value : null, error: outcome.ok ? null : outcome.error.toJSON() }));
     ctx.ui.report(document, (ui) => {
       for (const { name, ok, changed } of document) if (ok) ui.line(`${name}: ${changed === true ? availability : `${availability} already`}`);

@@ -17,6 +17,8 @@ export const command = defineCommand({
       if (machine === undefined || (voters.length > 0 && !voters.some(({ name }) => name === args.name))) {
         throw new BeltError('refused', `the cluster has a swarm already, managed by ${voters.map(({ name }) => name).join(', ')}`, { next: `belt swarm join --manager ${voters[0]?.name ?? 'MANAGER'} ${args.name}` });
       }
+      // Whoever leads by now: only the first manager can have an init to finish.
+      if (voters.length > 1) return { already: true };
       return ctx.ui.progress('init', null, async (report) => {
         await needBootstrapped(hands, [machine], report);
         const { already } = await initSwarm(hands, machine, report);

@@ -10,6 +10,7 @@ export const command = defineCommand({
   async run(ctx, args) {
     const { set, unset } = parseLabels(args.labels);
     const { changed } = await withSwarm(ctx, ctx.cluster(), (swarm) => swarm.cluster('nodes.label', { node: args.node, set, unset }));
-    ctx.ui.report({ name: args.node, changed }, (ui) => ui.line(`${args.node}: ${changed ? 'labelled' : 'labelled so already'}`));
+    const said = [...Object.entries(set).map(([key, value]) => `${key}=${value}`), ...unset.map((key) => `no ${key}`)].join(', ');
+    ctx.ui.report({ name: args.node, changed, set, unset }, (ui) => ui.line(`${args.node}: ${said}${changed ? '' : ' already'}`));
   },
 });

@@ -82,11 +82,13 @@ export class CertificateCalls {
     await group.read();
     const authority = this.#authority();
     const root = certificate.trim();
-    if (authority.roots.some((known) => known.trim() === root)) return this.#rotation();
+    const known = authority.roots.map((one) => one.trim());
+    // A root that is only trusted is no root that signs: a swarm may have been founded with one more than its own.
+    if (known[0] === root || (authority.phase !== 'steady' && known.includes(root))) return this.#rotation();
     if (authority.phase !== 'steady') throw new BeltError('refused', 'another rotation of the CA is under way', { next: 'belt certs ls shows how far it is' });
     const changes: Change[] = [
       { type: 'setting.set', key: NEXT_KEY, value: sealer.seal(NEXT_KEY, key) },
-      { type: 'authority.set', authority: { generation: authority.generation, phase: 'distributing', roots: [...authority.roots, `${root}\n`], key: authority.key }, ifRevision: authority.revision },
+      { type: 'authority.set', authority: { generation: authority.generation, phase: 'distributing', roots: [...authority.roots.slice(0, 1), `${root}\n`], key: authority.key }, ifRevision: authority.revision },
     ];
     await group.write(request, { type: 'all', changes }, first);
     this.#options.wake();
