@@ -18,6 +18,7 @@ function configured(entry: CommandEntry, command: Command) {
     .usage(`belt ${entry.path} ${entry.synopsis}\n\n${entry.summary}`.trim())
     .options({ ...command.options } as never)
     .options(GLOBAL_OPTIONS)
+    .group(Object.keys(command.options), 'Options:')
     .group(Object.keys(GLOBAL_OPTIONS), 'Everywhere:')
     .parserConfiguration({
       'parse-numbers': false, 'parse-positional-numbers': false, 'dot-notation': false, 'duplicate-arguments-array': true,
@@ -47,10 +48,13 @@ export function parseLine(entry: CommandEntry, command: Command, own: readonly s
   refuseValues(own, { ...command.options, ...GLOBAL_OPTIONS }, usage);
   const parser = configured(entry, command).fail((message, error) => {
     const flag = /^Not enough arguments following: (\S+)/.exec(message ?? '')?.[1];
+    const [, option, given, choices] = /Argument: (\S+), Given: "(.*)", Choices: (.*)$/m.exec(message ?? '') ?? [];
+    if (option !== undefined) throw usage(`--${option} ${given}: must be one of ${choices?.replaceAll('"', '')}`);
     throw error instanceof BeltError ? error : usage(flag === undefined ? message : `${flag.length === 1 ? '-' : '--'}${flag} wants a value`);
   });
   const parsed = parser.parseSync([...own]) as unknown as Record<string, unknown> & { _: (string | number)[] };
   checkOptions(parsed, command, known, usage);
+  if (parsed['host'] !== undefined && entry.path !== 'docker') throw usage('--host is for docker lines: belt --host RANGE docker …');
   const args = { ...parsed, ...assign(entry, command.positionals, parsed._.map(String), usage), rest };
   return { help: false, flags: parsed as unknown as GlobalFlags, args: args as never };
 }

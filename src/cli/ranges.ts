@@ -62,6 +62,6 @@ export async function clusterDrivers(ctx: Context, cluster: ClusterView) {
 /** As {@link selectMachines}, where every name must have a machine. Throws `unknown_machine` before anything is done. */
 export async function requireMachines(ctx: Context, cluster: ClusterView, names: readonly string[]): Promise<readonly MachineRecord[]> {
   const { machines, absent } = await selectMachines(ctx, cluster, names);
-  if (absent.length > 0) unknownMachines(cluster.name, names, machines);
+  if (absent.length > 0) unknownMachines(cluster, names, machines);
   return machines;
 }

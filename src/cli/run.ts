@@ -1,5 +1,5 @@
 /** One command line from words to exit code. Nothing here ends the process, so that tests run lines by the hundred in one. */
-import { asBeltError, BeltError, EXIT, isBeltError } from '../errors.ts';
+import { BeltError, EXIT, isBeltError } from '../errors.ts';
 import { createUi, type Output } from '../ui/ui.ts';
 import { COMMAND_GROUPS, ALL_COMMANDS } from './commands.ts';
 import { Context, type Ports } from './context.ts';
@@ -38,7 +38,8 @@ export async function run(argv: readonly string[], terminal: Terminal, ports: Po
 
 /** What is said after Ctrl-C: what was cut short, and that nothing is lost by it. */
 function interrupted(error: unknown): BeltError {
-  const cut = asBeltError(error, 'interrupted');
+  // Whatever was under way says in its own words that it was called off, and none of them is for people.
+  const cut = isBeltError(error) ? error : new BeltError('interrupted', 'interrupted', { cause: error });
   return cut.next === undefined ? new BeltError(cut.code, cut.message, { machine: cut.machine, cause: cut, next: 'the same command again goes on from here' }) : cut;
 }
 

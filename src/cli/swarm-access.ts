@@ -6,6 +6,7 @@ import type { EngineWish } from '../bootstrap/wanted.ts';
 import { BeltError } from '../errors.ts';
 import type { ClusterFiles, OpenCluster } from '../inventory/cluster.ts';
 import { readCurrent } from '../inventory/home.ts';
+import type { ClusterState } from '../inventory/state.ts';
 import type { Machine } from '../provision/driver.ts';
 import { raftLimits } from '../swarm-agent/identity/config.ts';
 import { AgentBook } from '../swarm/agent-book.ts';
@@ -16,6 +17,7 @@ import { certificateLifetime } from './certificate-lifetime.ts';
 import { readAuthority, readCredentials, readRoots } from './cluster-credentials.ts';
 import type { ClusterView, Context } from './context.ts';
 import { CA_PASSPHRASE, ensureAuthority } from './new-cluster.ts';
+import { noCluster } from './unknown-machines.ts';
 
 /** Machines worked on at once over SSH or TLS, where the configuration says nothing. */
 const CONCURRENCY = 50;
@@ -25,9 +27,10 @@ export function agentBook(files: ClusterFiles): AgentBook {
   return new AgentBook(path.join(files.folder, 'agents.json'));
 }
 
-/** Runs `act` with the cluster's agents in reach; nothing is locked and nothing dialed before it asks. Throws `failed` where nobody has made the cluster. */
+/** Runs `act` with the cluster's agents in reach; nothing is locked and nothing dialed before it asks. Throws `unknown_cluster` where nobody has made it. */
 export async function withSwarm<T>(ctx: Context, cluster: ClusterView, act: (swarm: Swarm) => Promise<T>): Promise<T> {
-  const swarm = openSwarm(ctx, cluster.files, cluster.state.cluster.id, new Map(Object.entries(cluster.state.machines)));
+  if (!cluster.exists) throw noCluster(cluster);
+  const swarm = openSwarm(ctx, cluster.files, cluster.state);
   try {
     return await act(swarm);
   } finally {
@@ -35,8 +38,10 @@ export async function withSwarm<T>(ctx: Context, cluster: ClusterView, act: (swa
   }
 }
 
-/** Runs `act` with the cluster locked and everything an operation works with. `default` is made when nobody has. */
+/** Runs `act` with the cluster locked and everything an operation works with. Throws `unknown_cluster` where nobody has made it. */
 export async function withHands<T>(ctx: Context, act: (hands: Hands, open: OpenCluster) => Promise<T>): Promise<T> {
+  const asked = ctx.cluster();
+  if (!asked.exists) throw noCluster(asked);
   const { top } = await ctx.settings();
   const limit = Number(top.concurrency?.value ?? CONCURRENCY);
   const certificateLifetimeMs = certificateLifetime(top.certificate_lifetime?.value, ctx.ports.env);
@@ -48,7 +53,7 @@ export async function withHands<T>(ctx: Context, act: (hands: Hands, open: OpenC
     ensureAuthority(files, id, ctx.ports);
     const authority = readAuthority(files, ctx.ports.env[CA_PASSPHRASE] || undefined);
     const roots = readRoots(files).join('');
-    const swarm = openSwarm(ctx, files, id, new Map(Object.entries(store.state.machines)));
+    const swarm = openSwarm(ctx, files, store.state);
     const connections = new MachineConnections({
       keyFile: files.sshKey, now: ctx.ports.now, pinned: (name) => store.state.hostKeys[name] ?? null,
       pin: (name, key) => store.change((state) => void (state.hostKeys[name] = key)),
@@ -61,12 +66,13 @@ export async function withHands<T>(ctx: Context, act: (hands: Hands, open: OpenC
   });
 }
 
-function openSwarm(ctx: Context, files: ClusterFiles, clusterId: string, machines: ReadonlyMap<string, Machine>): Swarm {
+function openSwarm(ctx: Context, files: ClusterFiles, state: Readonly<ClusterState>): Swarm {
   if (![files.operatorKey, files.operatorCertificate, files.caCertificate].every(existsSync)) {
     throw new BeltError('failed', `cluster ${ctx.clusterName} has no certificates yet`, { next: "belt create SIZE RANGE, then belt swarm form M/D RANGE" });
   }
-  const credentials = readCredentials(files, clusterId);
-  return new Swarm({ credentials, book: agentBook(files), machines, active: readCurrent(ctx.home).active[ctx.clusterName] ?? null, signal: ctx.signal });
+  const credentials = readCredentials(files, state.cluster.id);
+  const active = readCurrent(ctx.home).active[ctx.clusterName] ?? null;
+  return new Swarm({ credentials, book: agentBook(files), machines: new Map(Object.entries(state.machines)), active, met: Object.keys(state.hostKeys), signal: ctx.signal });
 }
 
 async function engineWish(ctx: Context): Promise<EngineWish> {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 
 import { takeOwnKey } from '../bootstrap/first-contact.ts';
 import { addressOf } from '../bootstrap/wanted.ts';
-import { BeltError } from '../errors.ts';
+import { BeltError, isBeltError } from '../errors.ts';
 import type { HostKeyRecord } from '../inventory/state.ts';
 import type { Machine } from '../provision/driver.ts';
 import type { SshConnection } from '../ssh/client.ts';
@@ -40,9 +40,14 @@ export class MachineConnections {
     if (host === null) throw new BeltError('unreachable', `${machine.name} has no address yet`, { machine: machine.name, next: 'belt ls' });
     this.#key ??= loadPrivateKey(readFileSync(keyFile, 'utf8'), keyFile);
     const known = pinned(machine.name);
+    // A machine that was switched off is tried once, as somebody else may have started it, and not waited for.
+    const isOff = machine.status === 'off';
     const connection = await waitForSsh({
-      host, port: machine.sshPort, user: machine.sshUser, privateKey: this.#key, machine: machine.name, signal, budgetMs,
+      host, port: machine.sshPort, user: machine.sshUser, privateKey: this.#key, machine: machine.name, signal, budgetMs: isOff ? 0 : budgetMs,
       hostKey: known === null ? 'first-sight' : { pinned: known.keys },
+    }).catch((error: unknown) => {
+      if (!isOff || !isBeltError(error, 'unreachable')) throw error;
+      throw new BeltError('unreachable', `${machine.name} is off`, { machine: machine.name, cause: error, next: `belt start ${machine.name}` });
     });
     if (known === null) {
       onFirstSight?.(machine.name, connection.hostKey.fingerprint);

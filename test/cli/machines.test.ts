@@ -35,6 +35,7 @@ describe('create', () => {
     expect(again).toMatchObject({ exit: 0, stderr: 'node[1:2]: there already, left alone\n' });
     expect(on.cloud.names()).toEqual(['node1', 'node2', 'node3']);
     expect(on.cloud.calls.filter((call) => call.startsWith('create'))).toEqual(['create 2', 'create 1']);
+    expect((await on.belt('create', '1gb', 'node[1:2]')).stderr).toBe('node[1:2]: there already as m512, left alone\n');
   });
 
   it('names what failed and keeps what was made: exit 3', async () => {
@@ -104,7 +105,7 @@ describe('ls and status', () => {
 
   it('in an empty folder lists nothing, makes nothing', async () => {
     using on = stage();
-    expect(await on.belt('ls', '--json')).toEqual({ exit: 0, stdout: '[]\n', stderr: '' });
+    expect(await on.belt('ls', '--json')).toEqual({ exit: 0, stdout: '[]\n', stderr: `nobody has made cluster default here: there is no ${on.folder}/.belt/default\n` });
     expect(existsSync(path.join(on.folder, '.belt'))).toBe(false);
   });
 

@@ -1,4 +1,5 @@
 /** `belt bootstrap RANGE`: agent, certificates and what they stand on. A second run changes nothing and says so. */
+import { compressNames } from '../../range/compress.ts';
 import { bootstrapAll } from '../../swarm/operations.ts';
 import { outcomeError } from '../../ui/error-text.ts';
 import { defineCommand } from '../command.ts';
@@ -25,12 +26,13 @@ export const command = defineCommand({
       notes: outcome.ok ? outcome.value.notes : [], certificateExpires: outcome.ok ? outcome.value.certificateExpires : null, error: outcome.ok ? null : outcome.error.toJSON(),
     }));
     ctx.ui.report(document, (ui) => {
-      for (const { name, ok, steps, notes } of document) {
-        if (!ok) continue;
-        const done = steps.map(({ does }) => does).join(', ');
-        ui.line(`${name}: ${steps.length === 0 ? 'nothing to do' : dryRun ? `would ${done}` : `done: ${done}`}`);
-        for (const note of notes) ui.note(`${name}: ${note}`);
-      }
+      const does = (row: (typeof document)[number]): string => {
+        const done = row.steps.map((step) => step.does).join(', ');
+        return done === '' ? 'nothing to do' : dryRun ? `would ${done}` : `done: ${done}`;
+      };
+      // A line for all to whom the same was done: a hundred lines that differ in the name hide the one that differs.
+      for (const [text, rows] of Map.groupBy(document.filter(({ ok }) => ok), does)) ui.line(`${compressNames(rows.map(({ name }) => name))}: ${text}`);
+      for (const { name, notes } of document) for (const note of notes) ui.note(`${name}: ${note}`);
     });
     const error = outcomeError(outcomes, 'bootstrapped');
     if (error !== null) throw error;

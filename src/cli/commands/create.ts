@@ -58,7 +58,7 @@ export const command = defineCommand({
       const plan = await ctx.ui.progress('looking at what is there', null, () => prepareCreate(ask, deps));
       const estimate = await estimateOf(driver.name, options, plan.orders.flatMap((order) => order.machines));
       if (args['dry-run']) return showPlan(ctx, plan, size, estimate);
-      return carryOut(ctx, names, plan, deps, { timeoutMs, wait: args.wait, rollback: args.rollback, least: leastTime(estimate) });
+      return carryOut(ctx, names, plan, deps, { size: size.type, timeoutMs, wait: args.wait, rollback: args.rollback, least: leastTime(estimate) });
     });
   },
 });
@@ -77,6 +77,8 @@ function place(name: string, dealt: string): OrderedMachine {
 }
 
 interface Way {
+  /** The type that was asked for. */
+  readonly size: string;
   readonly timeoutMs: number;
   readonly wait: boolean;
   readonly rollback: boolean;
@@ -86,7 +88,9 @@ interface Way {
 
 async function carryOut(ctx: Context, names: readonly string[], plan: CreatePlan, deps: CreateDeps, way: Way): Promise<number> {
   const { store, driver } = deps;
-  if (plan.existing.length > 0) ctx.ui.note(`${compressNames(plan.existing.map((machine) => machine.name))}: there already, left alone`);
+  for (const [size, group] of Map.groupBy(plan.existing, (machine) => machine.size)) {
+    ctx.ui.note(`${compressNames(group.map((machine) => machine.name))}: there already${size === way.size ? '' : ` as ${size}`}, left alone`);
+  }
   for (const order of plan.orders.filter((one) => one.resumed)) ctx.ui.note(`going on with the create of ${order.askedAt}: ${compressNames(order.machines.map((machine) => machine.name))}`);
   const total = plan.orders.reduce((sum, order) => sum + order.machines.length, 0);
   const made = await ctx.ui.progress(`creating on ${driver.name}`, total, (report) => {

@@ -9,6 +9,7 @@ import type { Context } from '../context.ts';
 import { reportOutcomes } from '../power.ts';
 import { forgetNodes } from '../forget-nodes.ts';
 import { readRanges, selectMachines } from '../ranges.ts';
+import { noCluster } from '../unknown-machines.ts';
 
 export const command = defineCommand({
   positionals: { ranges: 'many' },
@@ -17,6 +18,7 @@ export const command = defineCommand({
   async run(ctx, args) {
     const names = readRanges(ctx, args.ranges, { refuseFiles: { force: args.force } });
     const cluster = ctx.cluster();
+    if (!cluster.exists) ctx.ui.note(noCluster(cluster).message);
     const present = (await selectMachines(ctx, cluster, names)).machines.map((machine) => machine.name);
     if (present.length > 0) {
       await ctx.guard(cluster, present, 'rm', args.force);

@@ -1,4 +1,5 @@
 /** `belt sizes [SIZE]`: the types on offer, and what a size such as 512mb comes out as. */
+import { BeltError } from '../../errors.ts';
 import { resolveSize } from '../../provision/sizes.ts';
 import { defineCommand } from '../command.ts';
 
@@ -16,7 +17,9 @@ export const command = defineCommand({
     const sizes = args.size === undefined ? COMMON : [args.size];
     const rows = sizes.flatMap((size) => {
       try {
-        return [{ size, driver: driver.name, ...resolveSize(types, size, regions) }];
+        const resolved = resolveSize(types, size, regions);
+        if (resolved.memoryMb === null) throw new BeltError('config', `${driver.name} offers no size "${size}"`, { next: 'belt sizes, or memory such as 512mb or 8gb' });
+        return [{ size, driver: driver.name, ...resolved }];
       } catch (error) {
         // Of the usual sizes those are left out that the cloud is too small for; an asked one is an answer.
         if (args.size !== undefined) throw error;

@@ -8,7 +8,7 @@ import { defineCommand } from '../command.ts';
 import type { ClusterView, Context } from '../context.ts';
 import { parseDuration } from '../duration.ts';
 import { currentFleet, readRanges } from '../ranges.ts';
-import { unknownMachines } from '../unknown-machines.ts';
+import { noCluster, unknownMachines } from '../unknown-machines.ts';
 
 const STATUSES = ['new', 'active', 'off', 'error', 'unknown'] as const;
 type Status = (typeof STATUSES)[number];
@@ -27,13 +27,14 @@ export const command = defineCommand({
     const look = async (): Promise<Machine[]> => {
       const cluster: ClusterView = ctx.cluster();
       const { machines } = await currentFleet(ctx, cluster);
-      if (names !== null && wanted === null) unknownMachines(cluster.name, names, machines);
+      if (names !== null && wanted === null) unknownMachines(cluster, names, machines);
       return machines.filter((machine) => names === null || names.includes(machine.name));
     };
     const seen = wanted === null ? { machines: await look(), arrived: true } : await wait(ctx, look, wanted, timeoutMs);
     const rows = STATUSES.map((status) => ({ status, nodes: seen.machines.filter((machine) => machine.status === status).map((machine) => machine.name) })).filter((row) => row.nodes.length > 0);
     ctx.ui.report(rows.map(({ status, nodes }) => ({ status, count: nodes.length, names: nodes })), (ui) =>
       ui.table([{ heading: 'STATUS' }, { heading: '#NODES', numeric: true }, { heading: 'NAMES' }], rows.map((row) => [row.status, String(row.nodes.length), compressNames(row.nodes)])));
+    if (!ctx.cluster().exists) ctx.ui.note(noCluster(ctx.cluster()).message);
     if (!seen.arrived) throw new BeltError('timeout', `not ${args.wait} after ${args.timeout}`, { next: 'belt ls shows which; the same command waits on' });
     return EXIT.done;
   },

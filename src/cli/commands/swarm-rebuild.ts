@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { compressNames } from '../../range/compress.ts';
 import { planRebuild, rebuildSwarm } from '../../swarm/rebuild.ts';
 import { isElecting } from '../../swarm/survey.ts';
+import { noSwarm } from '../../swarm/swarm.ts';
 import { outcomeError } from '../../ui/error-text.ts';
 import { defineCommand } from '../command.ts';
 import { readRanges, requireMachines } from '../ranges.ts';
@@ -33,6 +34,7 @@ export const command = defineCommand({
           hands.swarm.forgetSurvey();
           survey = await hands.swarm.census();
         }
+        if (survey.voters.length === 0 && hands.swarm.book.bootstrapped.length === 0 && Object.keys(store.state.hostKeys).length === 0) throw noSwarm();
         return planRebuild({ answers, survey, machines: new Set(byName.keys()), from: args.from ?? null, force: args.force });
       });
       for (const { machine, raft } of plan.survivors) ctx.ui.note(`${machine}: epoch ${raft.epoch}, term ${raft.term}, committed ${raft.commitIndex}, log to ${raft.lastIndex}`);
