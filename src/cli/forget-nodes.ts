@@ -16,7 +16,7 @@ export async function forgetNodes(ctx: Context, names: readonly string[]): Promi
       await withSwarm(ctx, cluster, (swarm) => forgetMachines(swarm, known, ctx.signal));
     } catch (error) {
       if (!isBeltError(error)) throw error;
-      ctx.ui.warn(`${compressNames(known)} still stand in the list of nodes: ${error.message}`);
+      ctx.ui.warn(`still in the list of nodes: ${compressNames(known)} (${error.message}); when there is a quorum: belt swarm leave '${compressNames(known)}'`);
     }
   }
   agentBook(cluster.files).forget(known);

@@ -41,7 +41,8 @@ export async function rotateAuthority(ctx: Context, timeoutMs: number, report: R
   let answered = performance.now();
   let status = await ask((swarm) => swarm.cluster('ca.rotate', { certificate: next.certificate, key: exportKey(next) }));
   while (status.phase !== 'none' && performance.now() < deadline) {
-    report({ done: status.renewed, total: status.total, note: status.phase === 'trust' ? 'making it known' : `waiting for ${status.waiting.slice(0, 3).join(', ')}` });
+    const waits = status.waiting.length === 0 ? 'dropping the old one' : `waiting for ${status.waiting.slice(0, 3).join(', ')}`;
+    report({ done: status.renewed, total: status.total, note: status.phase === 'trust' ? 'making it known' : waits });
     if (status.phase !== 'trust') await changeOver(ctx, next);
     await sleep(LOOK_MS, undefined, { signal: ctx.signal });
     const seen = await ask((swarm) => swarm.cluster('ca.status', {})).catch((error: unknown) => {

@@ -39,7 +39,7 @@ export function showPlan(ctx: Context, plan: CreatePlan, size: ResolvedSize, est
       [{ heading: 'DRIVER' }, { heading: 'TYPE' }, { heading: 'REGION' }, { heading: '#', numeric: true }, { heading: 'PRICE/H', numeric: true }, { heading: 'NAMES' }],
       rows.map((row) => [row.driver, row.type, row.region, String(row.names.length), row.pricePerHour === null ? '' : row.pricePerHour.toFixed(3), compressNames(row.names)]),
     );
-    const parts = [`${count} machines`, ...(estimate === null ? [] : [`about ${estimate.calls} calls`]), ...[leastTime(estimate) ?? []].flat(), ...(pricePerHour === null || count === 0 ? [] : [`${pricePerHour.toFixed(3)} an hour`])];
+    const parts = [`${count} ${count === 1 ? 'machine' : 'machines'}`, ...(estimate === null ? [] : [`about ${estimate.calls} calls`]), ...[leastTime(estimate) ?? []].flat(), ...(pricePerHour === null || count === 0 ? [] : [`${pricePerHour.toFixed(3)} an hour`])];
     ui.line(`${parts.join(', ')}; nothing was made (--dry-run)`);
   });
   return EXIT.done;

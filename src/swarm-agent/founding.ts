@@ -87,9 +87,11 @@ async function firstWrite(agent: Agent, caKey: string, resumed: Resumed | null):
   const { config, certificate } = identity;
   const { machine: name, address, datacenter, publicIpv4, privateIpv4, driver, region, size, clusterId, clusterName } = config;
   const { serial, fingerprint } = factsOf(new X509Certificate(certificate.pem));
+  // A CA made for a rotation before there was a swarm comes with that rotation; nodes of a former life may hold certificates of either.
+  const roots = resumed === null ? identity.roots.slice(0, 1) : identity.roots;
   const changes: Change[] = [
     { type: 'cluster.init', clusterId, name: clusterName },
-    { type: 'authority.set', authority: { generation: resumed?.generation ?? 1, phase: 'steady', roots: identity.roots, key: sealer.seal(AUTHORITY_PURPOSE, caKey) } },
+    { type: 'authority.set', authority: { generation: resumed?.generation ?? 1, phase: 'steady', roots, key: sealer.seal(AUTHORITY_PURPOSE, caKey) } },
     {
       type: 'node.add',
       node: {

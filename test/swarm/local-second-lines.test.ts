@@ -77,7 +77,7 @@ describe('a swarm of three', { timeout: 120_000 }, () => {
   it("an operator's earlier certificate goes on until it is revoked by its number, and nobody else's is", async () => {
     expect((await belt('certs operator alice')).stderr).toBe('');
     const { code, stderr } = await belt('certs operator alice');
-    const [, serial] = /^alice: an earlier certificate is good until .*; to end it: belt certs operator --revoke ([0-9a-f]+)\n$/.exec(stderr) ?? [];
+    const [, serial] = /^alice: an earlier certificate is not revoked, and runs out .*; to end it now: belt certs operator --revoke ([0-9a-f]+)\n$/.exec(stderr) ?? [];
     expect([code, serial]).toEqual([0, expect.any(String)]);
     expect(await done(`certs operator --revoke ${serial}`)).toBe(`${serial}: revoked ${serial}\n`);
     expect(await done('certs operator --revoke alice')).toMatch(/^alice: revoked [0-9a-f]+\n$/);

@@ -41,7 +41,7 @@ export const command = defineCommand({
     ctx.ui.report({ name, folder, serial, notAfter, earlier }, (ui) => ui.line(`${name}: operator certificate in ${folder}, until ${minute(notAfter)}`));
     // Earlier ones are not revoked with it: whoever works with one has to be given the new one first.
     for (const one of earlier ?? []) {
-      ctx.ui.note(`${name}: an earlier certificate is good until ${minute(one.notAfter)}; to end it: belt certs operator --revoke ${one.serial}`);
+      ctx.ui.note(`${name}: an earlier certificate is not revoked, and runs out ${minute(one.notAfter)}; to end it now: belt certs operator --revoke ${one.serial}`);
     }
   },
 });
@@ -78,7 +78,7 @@ async function record(ctx: Context, swarm: Swarm, certificate: string, fresh: { 
     return good.flatMap(({ serial, notAfter }) => (serial === fresh.serial ? [] : [{ serial, notAfter }]));
   } catch (error) {
     if (!isBeltError(error)) throw error;
-    ctx.ui.warn(`the certificate is not written down in the cluster (${error.message}); it can be revoked by its serial number only`);
+    ctx.ui.warn(`the certificate is not written down in the cluster (${error.message}): until it runs out only belt certs rotate ends it`);
     return null;
   }
 }
