@@ -40,13 +40,13 @@ export async function withSwarm<T>(ctx: Context, cluster: ClusterView, act: (swa
 
 /** Runs `act` with the cluster locked and everything an operation works with. Throws `unknown_cluster` where nobody has made it. */
 export async function withHands<T>(ctx: Context, act: (hands: Hands, open: OpenCluster) => Promise<T>): Promise<T> {
-  const asked = ctx.cluster();
-  if (!asked.exists) throw noCluster(asked);
   const { top } = await ctx.settings();
   const limit = Number(top.concurrency?.value ?? CONCURRENCY);
   const certificateLifetimeMs = certificateLifetime(top.certificate_lifetime?.value, ctx.ports.env);
   const raft = raftLimits((top.raft?.value ?? []) as string[]) ?? undefined;
   const wish = await engineWish(ctx);
+  const asked = ctx.cluster();
+  if (!asked.exists) throw noCluster(asked);
   return ctx.change(async (open) => {
     const { files, store, tag } = open;
     const id = store.state.cluster.id;
