@@ -199,7 +199,7 @@ export class Agent {
     const { clock, random, log, engine, version } = this.ports;
     const { identity, peers } = this;
     const session = new WorkerSession({
-      clock, random, peers, managers: () => this.managers(), nodes: () => identity.node?.membership.nodes ?? 1,
+      clock, random, peers, managers: () => this.managers(), nodes: () => identity.node?.membership.nodes ?? 1, epoch: () => identity.node?.membership.epoch ?? 0,
       self: () => ({ address: identity.config.address, agentVersion: version, engine: engine.kind, membershipVersion: identity.node?.membership.version ?? 0 }),
       onMembership: (membership) => this.learn(membership), onState: (line) => log(`session: ${line}`),
     });

@@ -103,6 +103,14 @@ describe('a majority of the old group after a rebuild', { timeout: 120_000 }, ()
     await allBack(fresh, 4);
   });
 
+  test('keeps no worker that knows of the new epoch', async () => {
+    const { workers: [node0] } = await harness.cluster(1, 1);
+    const { identity, session } = node0!.agent!;
+    identity.learn({ ...identity.node!.membership, epoch: 1 });
+    session!.reconnect();
+    await until(() => session!.problem() === 'mg0 is of epoch 0, and the managers went on in epoch 1', 'the worker has left');
+  });
+
   test('pulls back no manager of the new epoch that is still empty, and lets its workers go', async () => {
     const { managers: [survivor, second, ...old], workers: [node0] } = await harness.cluster(5, 1);
     await harness.stop(survivor!, second!);

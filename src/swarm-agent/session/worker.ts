@@ -21,6 +21,8 @@ export interface WorkerSessionOptions {
   /** Managers to try, as last known. */
   readonly managers: () => readonly ManagerAddress[];
   readonly nodes: () => number;
+  /** The newest epoch of the managers' group that this node has heard of. */
+  readonly epoch: () => number;
   readonly self: () => { readonly address: string; readonly agentVersion: string; readonly engine: 'docker' | 'none'; readonly membershipVersion: number };
   readonly onMembership: (membership: Membership) => void;
   readonly onState: (line: string) => void;
@@ -125,9 +127,17 @@ export class WorkerSession {
     this.#client = client;
     const ended = new Promise<BeltError>((resolve) => client.onClose(resolve));
     const id = client.nextId;
+    const rounds = this.#rounds;
+    let older: string | null = null;
     this.#session = id;
     try {
-      const { leader } = await client.call('member.session', self(), { timeoutMs: 5000, onEvent: (body) => this.#take(body) });
+      const { leader } = await client.call('member.session', self(), {
+        timeoutMs: 5000,
+        onEvent: (body) => {
+          older ??= this.#take(body, manager);
+          if (older !== null) client.close();
+        },
+      });
       if (leader !== null && leader.id !== manager.id) {
         this.#follow(leader);
         return;
@@ -140,10 +150,15 @@ export class WorkerSession {
       const why = await ended;
       stopBeating();
       this.#lastError = why.message;
+    } catch (error) {
+      if (older === null) throw error;
     } finally {
       client.close();
       this.#client = null;
+      // That was no session: the pauses go on growing.
+      if (older !== null) this.#rounds = rounds;
     }
+    if (older !== null) throw new BeltError('unreachable', older, { machine: manager.name });
   }
 
   /** Notes out, echoes in: a leader that is silent too long is left, for a frozen machine closes no connection. */
@@ -160,14 +175,18 @@ export class WorkerSession {
     return () => cancel();
   }
 
-  #take(body: unknown): void {
+  /** Takes an event; why `manager` is none to follow, where it was left behind by a rebuild. */
+  #take(body: unknown, manager: ManagerAddress): string | null {
     this.#heard = this.#options.clock.monotonic();
     const event = v.safeParse(Event, body);
-    if (!event.success) return;
+    if (!event.success) return null;
     if (event.output.membership !== undefined) {
+      const { epoch } = event.output.membership;
+      if (epoch < this.#options.epoch()) return `${manager.name} is of epoch ${epoch}, and the managers went on in epoch ${this.#options.epoch()}`;
       this.#options.onMembership(event.output.membership);
       this.#client?.note(this.#session, { version: this.#options.self().membershipVersion });
     }
     if (event.output.leader != null) this.#preferred = event.output.leader;
+    return null;
   }
 }
