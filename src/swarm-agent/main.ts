@@ -2,23 +2,18 @@
  * The agent's program, `belt-agent.mjs`:
  *
  *     run            the daemon (until SIGTERM; SIGHUP reads key and certificate anew)
- *     csr            makes the key if there is none, prints a certificate request: the key never leaves the machine
- *     install-cert   reads {certificate, roots} (JSON, PEM inside) on stdin and puts it in force
  *     install-ca     reads {certificate, key} on stdin: the CA of a first manager, before `node.init`
- *     facts          what the machine is, as JSON
  *
  * `--root DIR` stands before all paths (the machine's folder on `local`).
  */
-import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { arch, cpus, hostname, platform, release, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import * as v from 'valibot';
 
-import { loadAuthority, readPem } from '../certs/authority.ts';
-import { createCsr, newKey } from '../certs/csr.ts';
-import { factsOf, splitPem } from '../certs/identity.ts';
+import { loadAuthority } from '../certs/authority.ts';
+import { splitPem } from '../certs/identity.ts';
 import { LIFETIME_MS } from '../certs/profiles.ts';
 import { BeltError, EXIT, asBeltError } from '../errors.ts';
 import { Agent } from './agent.ts';
@@ -31,7 +26,6 @@ import { systemClock } from './ports.ts';
 
 declare const BELT_VERSION: string | undefined;
 
-const Installed = v.object({ certificate: v.string(), roots: v.string() });
 const InstalledCa = v.object({ certificate: v.string(), key: v.string() });
 
 /** This release; from sources the one of package.json. */
@@ -47,41 +41,11 @@ function machineFacts() {
   };
 }
 
-function csr(files: AgentFiles): string {
-  let pem = readText(files.paths.key);
-  if (pem === null) {
-    pem = newKey().pem;
-    writeText(files.paths.key, pem);
-  }
-  return createCsr(createPrivateKey(pem), hostname());
-}
-
-/** Takes the certificate when it is for our key. A machine's own certificate is kept for the day it leaves the swarm. */
-function installCert(files: AgentFiles, text: string): string {
-  const { certificate, roots } = stdin(Installed, text);
-  const key = readText(files.paths.key);
-  const x509 = readPem(certificate);
-  if (key === null || !x509.checkPrivateKey(createPrivateKey(key))) throw new BeltError('certificate', 'the certificate is not for the key of this machine', { next: 'belt bootstrap asks for a new request' });
-  if (splitPem(roots).length === 0) throw new BeltError('certificate', 'no root came with the certificate');
-  writeText(files.paths.roots, roots);
-  if (factsOf(x509).role === 'machine') writeText(files.paths.machineCert, certificate);
-  writeText(files.paths.cert, certificate);
-  signalDaemon(files);
-  return factsOf(x509).name;
-}
-
 function installCa(files: AgentFiles, text: string): void {
   const { certificate, key } = stdin(InstalledCa, text);
   loadAuthority(certificate, key);
   if (!splitPem(readText(files.paths.roots) ?? '').some((root) => root.trim() === certificate.trim())) throw new BeltError('certificate', 'the CA is not the one this machine trusts', { next: 'belt bootstrap' });
   writeText(files.paths.caKey, key);
-}
-
-/** The daemon takes new files at once where it runs; else at its start. */
-function signalDaemon(files: AgentFiles): void {
-  const [pid, started] = (readText(files.paths.pid) ?? '').trim().split(' ');
-  if (pid === undefined || started === undefined || startTime(Number(pid)) !== started) return;
-  process.kill(Number(pid), 'SIGHUP');
 }
 
 /** When a process began, in clock ticks since boot; null where it is gone. With it a pid that was given out again is not taken for ours. */
@@ -98,6 +62,11 @@ function stdin<S extends v.GenericSchema>(schema: S, text: string): v.InferOutpu
   }
 }
 
+/** Whoever is bootstrapping this machine waits for a word. */
+function tellFailure(files: AgentFiles, error: unknown): void {
+  tellBootstrap(files, `failed: ${asBeltError(error).message.split('\n')[0]?.slice(0, 300)}`);
+}
+
 async function run(files: AgentFiles, root: string): Promise<void> {
   const log = new LogBuffer((line) => process.stdout.write(`${line}\n`), () => new Date());
   const ending = new AbortController();
@@ -112,7 +81,13 @@ async function run(files: AgentFiles, root: string): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => void end(signal));
   process.on('SIGHUP', () => {
     log.add('SIGHUP: reading key, certificate and configuration');
-    agent?.identity.reload();
+    try {
+      agent?.identity.reload();
+    } catch (error) {
+      // What was read before stays in force: an agent that ended over it could not be given better.
+      log.add(asBeltError(error).message);
+      return tellFailure(files, error);
+    }
     void agent?.takeRole().then(() => tellBootstrap(files, 'ready'));
   });
   writeText(files.paths.pid, `${process.pid} ${startTime(process.pid) ?? ''}\n`);
@@ -135,19 +110,15 @@ async function main(): Promise<void> {
   const read = (): string => readFileSync(0, 'utf8');
   switch (positionals[0]) {
     case 'run': return run(files, root).catch((error: unknown) => {
-      // Whoever is bootstrapping this machine waits for a word.
-      tellBootstrap(files, `failed: ${asBeltError(error).message.split('\n')[0]?.slice(0, 300)}`);
+      tellFailure(files, error);
       throw error;
     });
-    case 'csr': return void process.stdout.write(csr(files));
-    case 'install-cert': return void process.stdout.write(`${JSON.stringify({ installed: installCert(files, read()) })}\n`);
     case 'install-ca': {
       installCa(files, read());
       return void process.stdout.write(`${JSON.stringify({ installed: 'ca' })}\n`);
     }
-    case 'facts': return void process.stdout.write(`${JSON.stringify({ ...machineFacts(), agentVersion: version() })}\n`);
     case 'version': return void process.stdout.write(`${version()}\n`);
-    default: throw new BeltError('usage', 'belt-agent run | csr | install-cert | install-ca | facts | version [--root DIR]');
+    default: throw new BeltError('usage', 'belt-agent run | install-ca | version [--root DIR]');
   }
 }
 

@@ -1,12 +1,14 @@
 /** The agent as it lands on a machine: one file, started as a process, killed, and started again. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { createPrivateKey } from 'node:crypto';
 import { copyFileSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { signCsr } from '../../src/certs/authority.ts';
+import { createCsr } from '../../src/certs/csr.ts';
 import { agentBundle, BUNDLE_BYTES_MAX, type AgentBundle } from '../../src/swarm-agent/bundle.ts';
-import { readText } from '../../src/swarm-agent/identity/files.ts';
+import { readText, writeText } from '../../src/swarm-agent/identity/files.ts';
 import { Harness, until, type TestMachine } from './harness.ts';
 
 let bundle: AgentBundle;
@@ -33,6 +35,8 @@ function tool(machine: TestMachine, command: string, input = ''): { status: numb
   return spawnSync(process.execPath, [bundle.path, command, '--root', rootOf(machine)], { input, encoding: 'utf8' });
 }
 
+const sign = (key: string, name: string) =>
+  signCsr(harness.ca, createCsr(createPrivateKey(key), name), { cluster: harness.clusterId, role: 'machine', name }, { nowMs: Date.now(), hosts: [name] });
 const answers = (machine: TestMachine) => until(() => harness.client.call(machine.endpoint, 'node.health', {}).catch(() => null), `${machine.name} answers`);
 
 describe('the bundle', () => {
@@ -47,28 +51,22 @@ describe('the bundle', () => {
     expect(spawnSync(process.execPath, [alone, 'version'], { encoding: 'utf8', cwd: harness.root })).toMatchObject({ status: 0, stdout: `${bundle.version}\n` });
   });
 
-  test('says what it is and what it cannot do', async () => {
+  test('says what it cannot do', async () => {
     const machine = await harness.machine('plain', { start: false });
-    expect(JSON.parse(tool(machine, 'facts').stdout)).toMatchObject({ agentVersion: bundle.version, cpus: expect.any(Number) as number });
     const wrong = tool(machine, 'dance');
     expect(wrong.status).toBe(2);
     expect(JSON.parse(wrong.stderr)).toMatchObject({ code: 'usage' });
   });
 
-  test('makes its key where it runs, takes a certificate for it only, and comes back as itself after kill -9', async () => {
+  test('makes its key where it runs, waits for a certificate of it, and comes back as itself after kill -9', async () => {
     const machine = await harness.machine('mg0', { start: false });
-    machine.files.remove(machine.files.paths.key);
-    const csr = tool(machine, 'csr').stdout;
-    const key = readText(machine.files.paths.key);
-    expect(key).toContain('PRIVATE KEY');
-    expect(statSync(machine.files.paths.key).mode & 0o777).toBe(0o600);
-    const sign = (request: string) => signCsr(harness.ca, request, { cluster: harness.clusterId, role: 'machine', name: 'mg0' }, { nowMs: Date.now(), hosts: ['mg0'] }).certificate;
-    const foreign = tool(machine, 'install-cert', JSON.stringify({ certificate: harness.credentials('machine', 'mg0').cert, roots: harness.ca.certificate }));
-    expect(foreign.status).toBe(1);
-    expect(JSON.parse(foreign.stderr)).toMatchObject({ code: 'certificate', message: 'the certificate is not for the key of this machine' });
-    expect(tool(machine, 'install-cert', JSON.stringify({ certificate: sign(csr), roots: harness.ca.certificate })).status).toBe(0);
-
+    const { paths } = machine.files;
+    for (const path of [paths.key, paths.cert]) machine.files.remove(path);
     const first = run(machine);
+    const key = await until(() => readText(paths.key), 'the key is made');
+    expect(key).toContain('PRIVATE KEY');
+    expect(statSync(paths.key).mode & 0o777).toBe(0o600);
+    writeText(paths.cert, sign(key, 'mg0').certificate);
     expect((await answers(machine)).role).toBe('machine');
     await harness.init(machine);
     const before = await answers(machine);
@@ -80,17 +78,21 @@ describe('the bundle', () => {
     expect(after.nodeId).toBe(before.nodeId);
     const nodes = await until(() => harness.nodes(machine).catch(() => null), 'it leads again');
     expect(nodes).toMatchObject([{ name: 'mg0', labels: { kept: 'yes' }, managerStatus: 'leader' }]);
-    expect(readText(machine.files.paths.key)).toBe(key);
+    expect(readText(paths.key)).toBe(key);
     expect(machine.files.caKey()).toBeNull();
   });
 
-  test('takes a new certificate on SIGHUP, and stops on SIGTERM', async () => {
+  test('takes a new certificate on SIGHUP, outlives one that is none, and stops on SIGTERM', async () => {
     const machine = await harness.machine('quiet', { start: false });
+    const { paths } = machine.files;
     const child = run(machine);
     await answers(machine);
-    const csr = tool(machine, 'csr').stdout;
-    const fresh = signCsr(harness.ca, csr, { cluster: harness.clusterId, role: 'machine', name: 'quiet' }, { nowMs: Date.now(), hosts: ['quiet'] });
-    expect(tool(machine, 'install-cert', JSON.stringify({ certificate: fresh.certificate, roots: harness.ca.certificate })).status).toBe(0);
+    writeText(paths.cert, 'garbage');
+    child.kill('SIGHUP');
+    await until(async () => (await harness.client.call(machine.endpoint, 'node.logs', {})).lines.some((line) => line.includes('SIGHUP')), 'it has heard');
+    const fresh = sign(readText(paths.key) ?? '', 'quiet');
+    writeText(paths.cert, fresh.certificate);
+    child.kill('SIGHUP');
     await until(async () => (await harness.client.call(machine.endpoint, 'node.facts', {})).certificate.serial === fresh.serial, 'the new certificate is in force');
     child.kill('SIGTERM');
     await until(() => child.exitCode !== null, 'it has stopped');
