@@ -60,7 +60,7 @@ function refuseUnanswered(ask: CreateAsk, state: Readonly<ClusterState>, down: r
 }
 
 /** All that is wrong with configuration and credentials, before anything costs money. */
-async function refuseProblems(driver: Driver, signal: AbortSignal): Promise<void> {
+export async function refuseProblems(driver: Driver, signal: AbortSignal): Promise<void> {
   const problems = await driver.validate(signal);
   if (problems.length === 0) return;
   const lines = problems.map((problem) => `${problem.key === null ? '' : `${problem.key}: `}${problem.message}`);

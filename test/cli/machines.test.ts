@@ -92,6 +92,8 @@ describe('create', () => {
     const plan = JSON.parse(result.stdout) as { create: { region: string; names: string[]; type: string }[] };
     expect(plan.create.map(({ region, names, type }) => [region, names, type])).toEqual([['a', ['mg0', 'mg3'], 'm8192'], ['b', ['mg1', 'mg4'], 'm8192'], ['c', ['mg2'], 'm8192']]);
     expect(on.cloud.names()).toEqual([]);
+    // No cluster either: its CA and keys would lie in a folder where somebody only asked.
+    expect(existsSync(path.join(on.folder, '.belt'))).toBe(false);
   });
 });
 

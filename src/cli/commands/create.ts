@@ -5,8 +5,8 @@ import { BeltError, EXIT, type Outcome } from '../../errors.ts';
 import { clusterPublicKey } from '../../inventory/cluster.ts';
 import { awaitStatus } from '../../provision/await-status.ts';
 import { destroyMachines } from '../../provision/bulk.ts';
-import { executeCreate, prepareCreate, record, type CreateDeps } from '../../provision/create.ts';
-import type { CreateAsk, CreatePlan } from '../../provision/create-plan.ts';
+import { executeCreate, prepareCreate, record, refuseProblems, type CreateDeps } from '../../provision/create.ts';
+import { planCreate, type CreateAsk, type CreatePlan } from '../../provision/create-plan.ts';
 import type { Driver, Machine, OrderedMachine } from '../../provision/driver.ts';
 import { driversInPlay, nameOfDown } from '../../provision/fleet.ts';
 import { resolveSize } from '../../provision/sizes.ts';
@@ -47,18 +47,26 @@ export const command = defineCommand({
     const machines: OrderedMachine[] = names.map((name, at) => place(name, dealt[at] ?? ''));
     const size = resolveSize(await driver.types(ctx.signal), args.size, [...new Set(machines.map((machine) => machine.region))]);
     const ask: CreateAsk = { driver: driver.name, machines, type: size.type, memoryMb: size.memoryMb, image: await imageOf(ctx, driver.name, args.image ?? (settings.top.image?.value as string | undefined) ?? null, machines), spot: args.spot };
+    const newId = (): string => randomBytes(16).toString('hex');
+    const estimate = (plan: CreatePlan) => estimateOf(driver.name, options, plan.orders.flatMap((order) => order.machines));
+    if (args['dry-run'] && !ctx.cluster().exists) {
+      // Who only asks gets no cluster: nothing of it can be there.
+      await refuseProblems(driver, ctx.signal);
+      const plan = planCreate(ask, { machines: new Map(), orders: [], newId: newId(), nowMs: ctx.ports.now() });
+      return showPlan(ctx, plan, size, await estimate(plan));
+    }
     return ctx.change(async ({ store, files, tag }) => {
       const others = driversInPlay(store.state).filter((name) => name !== driver.name);
       const deps: CreateDeps = {
         store, tag, driver, otherDrivers: await ctx.drivers(others),
         sshPublicKeys: [clusterPublicKey(files), ...((settings.top.ssh_keys?.value as string[] | undefined) ?? [])],
         onDown: (down) => ctx.ui.warn(`${nameOfDown(down)} does not answer, its machines are taken to be as last seen: ${down.error.message}`),
-        newId: () => randomBytes(16).toString('hex'), now: ctx.ports.now, signal: ctx.signal,
+        newId, now: ctx.ports.now, signal: ctx.signal,
       };
       const plan = await ctx.ui.progress('looking at what is there', null, () => prepareCreate(ask, deps));
-      const estimate = await estimateOf(driver.name, options, plan.orders.flatMap((order) => order.machines));
-      if (args['dry-run']) return showPlan(ctx, plan, size, estimate);
-      return carryOut(ctx, names, plan, deps, { size: size.type, timeoutMs, wait: args.wait, rollback: args.rollback, least: leastTime(estimate) });
+      const costs = await estimate(plan);
+      if (args['dry-run']) return showPlan(ctx, plan, size, costs);
+      return carryOut(ctx, names, plan, deps, { size: size.type, timeoutMs, wait: args.wait, rollback: args.rollback, least: leastTime(costs) });
     });
   },
 });
