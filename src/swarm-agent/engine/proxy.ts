@@ -111,10 +111,22 @@ function accept(socket: TLSSocket, options: EngineProxyOptions): void {
     answer(socket, '403 Forbidden', `${why.message} (eval $(belt env NODE) points docker at it with yours)`);
     return;
   }
+  cutAt(socket, socket.getPeerX509Certificate()?.validToDate.getTime() ?? 0);
   const engine = connect({ path: options.socketPath, allowHalfOpen: true });
   engine.once('connect', () => join(socket, engine));
   engine.once('error', (error) => answer(socket, '503 Service Unavailable', `Docker Engine does not answer on this machine: ${error.message}`));
   socket.once('close', () => engine.destroy());
+}
+
+/** The longest a Node timer can wait, ms. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** A connection does not outlive the certificate that opened it: `docker events` may go on for months. `expires`: ms since 1970. */
+function cutAt(socket: TLSSocket, expires: number): void {
+  const left = expires - Date.now();
+  if (left <= 0) return void socket.destroy();
+  const timer = setTimeout(() => cutAt(socket, expires), Math.min(left, TIMER_MS_MAX)).unref();
+  socket.once('close', () => clearTimeout(timer));
 }
 
 /** Bytes both ways. When one side's sending ends, the other is told so and may still send; when one side breaks, so does the other. */

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { BeltError } from '../../../src/errors.ts';
 import { type EngineProxy, openEngineProxy } from '../../../src/swarm-agent/engine/proxy.ts';
@@ -159,6 +159,21 @@ describe('an operator', () => {
     revoked.add('operator');
     proxy.recheck();
     await once(socket, 'close');
+  });
+
+  test('whose certificate runs out is cut off in the middle', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
+    try {
+      serve = (socket) => socket.on('data', (bytes) => socket.write(bytes));
+      const socket = await client('operator', false);
+      vi.advanceTimersByTime(86_000_000);
+      socket.write('still here');
+      expect(String(await once(socket, 'data'))).toBe('still here');
+      vi.advanceTimersByTime(1_000_000);
+      await once(socket, 'close');
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('whose certificate is of a root that was replaced is cut off in the middle', async () => {
