@@ -3,6 +3,7 @@ import type { DriverBlock } from '../src/inventory/settings.ts';
 import type { Driver, OrderedMachine } from '../src/provision/driver.ts';
 import type { Parts } from '../src/provision/parts.ts';
 import type { Estimate } from '../src/provision/rate-limit.ts';
+import type { SpotPrices } from '../src/provision/sizes.ts';
 import type { Snapshots } from '../src/provision/snapshots.ts';
 
 /** A driver and what stands beside it. */
@@ -16,6 +17,8 @@ interface Registered {
   readonly parts?: (options: never) => Promise<Parts>;
   /** Snapshots of machines; left out where belt takes none. */
   readonly snapshots?: (options: never) => Promise<Snapshots>;
+  /** What `--spot` costs now; left out where the cloud's API does not tell. */
+  readonly spotPrices?: (options: never) => Promise<SpotPrices>;
 }
 
 /** A block whose schema is one `v.strictObject`; the cast is because valibot's object types are invariant in their entries. */
@@ -51,6 +54,7 @@ export const DRIVERS: Readonly<Record<string, Registered>> = {
     estimate: async (options, machines) => (await import('./ec2/estimate.ts')).estimateCreate(options, machines),
     parts: async (options) => (await import('./ec2/parts.ts')).createParts(options),
     snapshots: async (options) => (await import('./ec2/snapshots.ts')).createSnapshots(options),
+    spotPrices: async (options) => (await import('./ec2/spot-prices.ts')).createSpotPrices(options),
   },
   azure: {
     block: async () => {

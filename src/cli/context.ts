@@ -11,6 +11,7 @@ import type { DriverBlock, Settings } from '../inventory/settings.ts';
 import { type ClusterState, emptyState } from '../inventory/state.ts';
 import type { ClusterTag, Driver } from '../provision/driver.ts';
 import type { Parts } from '../provision/parts.ts';
+import type { SpotPrices } from '../provision/sizes.ts';
 import type { Snapshots } from '../provision/snapshots.ts';
 import type { Ui } from '../ui/ui.ts';
 import type { GlobalFlags } from './command.ts';
@@ -40,6 +41,7 @@ export interface ClusterView {
 interface Beside {
   readonly parts: Parts;
   readonly snapshots: Snapshots;
+  readonly spotPrices: SpotPrices;
 }
 
 /** What is about to happen to machines, for {@link Context.guard}. */

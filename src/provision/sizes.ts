@@ -54,3 +54,6 @@ export function resolveSize(types: readonly MachineType[], size: string, regions
   const where = regions.length === 0 ? '' : ` in ${regions.join(', ')}`;
   throw new BeltError('driver_capacity', `no type${where} has ${memoryMb} MB of memory; the largest has ${most} MB`, { next: 'belt sizes' });
 }
+
+/** Prices an hour of interruptible machines now, by `region/type`, the dearest of a region's zones; what the cloud does not tell is left out. */
+export type SpotPrices = (types: readonly string[], regions: readonly string[], signal: AbortSignal) => Promise<ReadonlyMap<string, number>>;

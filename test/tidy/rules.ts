@@ -33,7 +33,7 @@ const LAYERS: readonly (readonly [folder: string, allowed: readonly string[]])[]
   ['src/ui/', LOW],
   ['src/cli/', [...MIDDLE, 'src/bootstrap/', 'src/provision/', 'src/swarm/', 'src/ui/', 'drivers/registry.ts', ...AGENT_SEAM]],
   // The one file that names all drivers, each behind an import() of its own.
-  ['drivers/registry.ts', ['src/errors.ts', 'src/inventory/', 'src/provision/driver.ts', 'src/provision/parts.ts', 'src/provision/snapshots.ts', 'src/provision/rate-limit.ts', 'drivers/']],
+  ['drivers/registry.ts', ['src/errors.ts', 'src/inventory/', 'src/provision/driver.ts', 'src/provision/parts.ts', 'src/provision/snapshots.ts', 'src/provision/sizes.ts', 'src/provision/rate-limit.ts', 'drivers/']],
   ['drivers/local/', [...DRIVER, 'src/ssh/server.ts', 'src/ssh/lines.ts']],
   ['drivers/', DRIVER],
 ];

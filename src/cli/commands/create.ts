@@ -20,7 +20,7 @@ import { parseDuration } from '../duration.ts';
 import { MACHINE_COLUMNS, machineDocument, machineRow } from '../machine-table.ts';
 import { readRanges } from '../ranges.ts';
 import { imageOf } from '../snapshots.ts';
-import { estimateOf, leastTime, showPlan } from '../show-plan.ts';
+import { estimateOf, leastTime, pricesOf, showPlan } from '../show-plan.ts';
 
 export const command = defineCommand({
   positionals: { size: 'one', ranges: 'many' },
@@ -49,11 +49,15 @@ export const command = defineCommand({
     const ask: CreateAsk = { driver: driver.name, machines, type: size.type, memoryMb: size.memoryMb, image: await imageOf(ctx, driver.name, args.image ?? (settings.top.image?.value as string | undefined) ?? null, machines), spot: args.spot };
     const newId = (): string => randomBytes(16).toString('hex');
     const estimate = (plan: CreatePlan) => estimateOf(driver.name, options, plan.orders.flatMap((order) => order.machines));
+    const dryRun = async (plan: CreatePlan): Promise<number> => {
+      const prices = await pricesOf(ctx, driver.name, args.spot, [size], machines.map(({ region }) => region));
+      return showPlan(ctx, plan, size, await estimate(plan), prices);
+    };
     if (args['dry-run'] && !ctx.cluster().exists) {
       // Who only asks gets no cluster: nothing of it can be there.
       await refuseProblems(driver, ctx.signal);
       const plan = planCreate(ask, { machines: new Map(), orders: [], newId: newId(), nowMs: ctx.ports.now() });
-      return showPlan(ctx, plan, size, await estimate(plan));
+      return dryRun(plan);
     }
     return ctx.change(async ({ store, files, tag }) => {
       const others = driversInPlay(store.state).filter((name) => name !== driver.name);
@@ -64,9 +68,8 @@ export const command = defineCommand({
         newId, now: ctx.ports.now, signal: ctx.signal,
       };
       const plan = await ctx.ui.progress('looking at what is there', null, () => prepareCreate(ask, deps));
-      const costs = await estimate(plan);
-      if (args['dry-run']) return showPlan(ctx, plan, size, costs);
-      return carryOut(ctx, names, plan, deps, { size: size.type, timeoutMs, wait: args.wait, rollback: args.rollback, least: leastTime(costs) });
+      if (args['dry-run']) return dryRun(plan);
+      return carryOut(ctx, names, plan, deps, { size: size.type, timeoutMs, wait: args.wait, rollback: args.rollback, least: leastTime(await estimate(plan)) });
     });
   },
 });

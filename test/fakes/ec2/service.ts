@@ -224,6 +224,11 @@ const ACTIONS: Record<string, Action> = {
     const all = region.zones.map((zone, n) => ({ subnetId: `subnet-0fa4e000000000${n}ff`, vpcId: FAKE_VPC, availabilityZone: zone, defaultForAz: true, availableIpAddressCount: 4091, cidrBlock: `172.31.${n * 16}.0/20`, state: 'available' }));
     return { subnetSet: filtered(all, p, (s, name) => (name === 'default-for-az' ? 'true' : name === 'availability-zone' ? s.availabilityZone : s.vpcId)) };
   },
+  DescribeSpotPriceHistory: (region, p) => {
+    region.spend('describe');
+    const price = (zone: string, type: string): string => ((TYPES.find(({ name }) => name === type)?.memoryMb ?? 0) / 1e6 + (zone.endsWith('c') ? 0.0002 : 0)).toFixed(6);
+    return { spotPriceHistorySet: texts(p['InstanceType']).flatMap((instanceType) => region.zones.map((availabilityZone) => ({ instanceType, availabilityZone, productDescription: 'Linux/UNIX', spotPrice: price(availabilityZone, instanceType), timestamp: new Date(region.now()).toISOString() }))) };
+  },
   DescribeInstanceTypes: (region) => (region.spend('describe'), { instanceTypeSet: TYPES.map((t) => ({ instanceType: t.name, currentGeneration: true, memoryInfo: { sizeInMiB: t.memoryMb }, vCpuInfo: { defaultVCpus: t.vcpus }, processorInfo: { supportedArchitectures: ['x86_64'] }, bareMetal: false })) }),
   DescribeSecurityGroups: (region, p) => {
     region.spend('describe');
