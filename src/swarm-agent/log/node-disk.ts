@@ -3,21 +3,13 @@ import { closeSync, constants, fdatasync, fstatSync, fsync, mkdirSync, openSync,
 import { join } from 'node:path';
 import type { Disk, DiskFile, Synced } from './disk.ts';
 
-/** Synced writes of up to so many bytes, an entry or two, are made on the spot: to hand one to a thread and back takes longer than a quick disk does. */
-const SPOT_BYTES_MAX = 1024;
-/** After one that took longer than so many ms, so many go to the thread pool: the process must not stand still for a disk that is slow or hangs. */
-const SPOT_MS_MAX = 2;
-const SPOT_PAUSE = 4;
-
+/** Opens (and makes, if need be) the folder at `path`. */
 export class NodeDisk implements Disk {
   readonly where: string;
   readonly #folder: number;
-  readonly #spot: Spot;
 
-  /** Opens (and makes, if need be) the folder at `path`. `spotBytesMax`: the largest write that is made on the spot; 0: none is. */
-  constructor(path: string, spotBytesMax = SPOT_BYTES_MAX) {
+  constructor(path: string) {
     this.where = path;
-    this.#spot = new Spot(spotBytesMax);
     mkdirSync(path, { recursive: true, mode: 0o700 });
     this.#folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   }
@@ -27,7 +19,7 @@ export class NodeDisk implements Disk {
   }
 
   open(name: string): DiskFile {
-    return new NodeDiskFile(join(this.where, name), this.#spot);
+    return new NodeDiskFile(join(this.where, name));
   }
 
   rename(from: string, to: string): void {
@@ -48,28 +40,6 @@ export class NodeDisk implements Disk {
   }
 }
 
-/** Which synced writes of a folder are made on the spot. Pure: how long they took is told. */
-export class Spot {
-  readonly #bytesMax: number;
-  /** Writes that go to the thread pool before one is tried on the spot again. */
-  #pause = 0;
-
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
-  }
-
-  takes(bytes: number): boolean {
-    if (bytes > this.#bytesMax) return false;
-    if (this.#pause === 0) return true;
-    this.#pause--;
-    return false;
-  }
-
-  took(ms: number): void {
-    if (ms > SPOT_MS_MAX) this.#pause = SPOT_PAUSE;
-  }
-}
-
 /** Bytes for a place in the file. */
 interface Piece {
   readonly offset: number;
@@ -77,11 +47,10 @@ interface Piece {
 }
 
 /**
- * A write is kept back until it is synced, so that both are one synchronous write (O_DSYNC). It goes to the thread pool, for it can take as long as the
- * file system's journal is busy; a small one is made on the spot while the disk is quick.
+ * A write is kept back until it is synced, so that both go to the thread pool as one synchronous write (O_DSYNC): a write to the page cache
+ * can block for as long as the file system's journal is busy, and the process has other things to do.
  */
 class NodeDiskFile implements DiskFile {
-  readonly #spot: Spot;
   readonly #fd: number;
   /** The same file, opened for synchronous writes. */
   readonly #syncedFd: number;
@@ -94,8 +63,7 @@ class NodeDiskFile implements DiskFile {
   #underWay = 0;
   #isClosed = false;
 
-  constructor(path: string, spot: Spot) {
-    this.#spot = spot;
+  constructor(path: string) {
     this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
     this.#syncedFd = openSync(path, constants.O_RDWR | constants.O_DSYNC);
   }
@@ -123,7 +91,7 @@ class NodeDiskFile implements DiskFile {
     // A synchronous write covers itself alone.
     if (kept !== null && !this.#isDirty && this.#leaving === null) {
       this.#kept = null;
-      return this.#spot.takes(kept.bytes.length) ? this.#writeHere(kept, done) : this.#writeSynced(kept, done);
+      return this.#writeSynced(kept, done);
     }
     try {
       this.#flush();
@@ -153,18 +121,6 @@ class NodeDiskFile implements DiskFile {
     this.#closeWhenIdle();
   }
 
-  #writeHere({ offset, bytes }: Piece, done: Synced): void {
-    const began = performance.now();
-    let failure: Error | null = null;
-    try {
-      writeWhole(this.#syncedFd, offset, bytes);
-    } catch (error) {
-      failure = error as Error;
-    }
-    this.#spot.took(performance.now() - began);
-    process.nextTick(done, failure);
-  }
-
   #writeSynced(piece: Piece, done: Synced): void {
     const { offset, bytes } = piece;
     this.#leaving = piece;
@@ -188,7 +144,8 @@ class NodeDiskFile implements DiskFile {
     const { offset, bytes } = this.#kept;
     this.#kept = null;
     this.#isDirty = true;
-    writeWhole(this.#fd, offset, bytes);
+    let done = 0;
+    while (done < bytes.length) done += writeSync(this.#fd, bytes, done, bytes.length - done, offset + done);
   }
 
   #closeWhenIdle(): void {
@@ -196,11 +153,6 @@ class NodeDiskFile implements DiskFile {
     closeSync(this.#fd);
     closeSync(this.#syncedFd);
   }
-}
-
-function writeWhole(fd: number, offset: number, bytes: Uint8Array): void {
-  let done = 0;
-  while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
 }
 
 /** Puts what of `piece` falls into the `target` that was read at `offset` over it. */

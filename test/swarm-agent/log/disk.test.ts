@@ -1,8 +1,8 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { NodeDisk, Spot } from '../../../src/swarm-agent/log/node-disk.ts';
+import { NodeDisk } from '../../../src/swarm-agent/log/node-disk.ts';
 import { CrashDisk } from './crash-disk.ts';
 import { diskConformance } from './disk-conformance.ts';
 
@@ -11,33 +11,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 let count = 0;
 
 diskConformance('a folder', () => ({ disk: new NodeDisk(join(folder, String(count++))), settle: () => undefined }));
-diskConformance('a folder whose writes all go to the thread pool', () => ({ disk: new NodeDisk(join(folder, String(count++)), 0), settle: () => undefined }));
 diskConformance('memory that can crash', () => {
   const disk = new CrashDisk();
   return { disk, settle: () => disk.settle() };
-});
-
-test('a small synced write is in the file when the call returns, and told of afterwards', async () => {
-  const disk = new NodeDisk(join(folder, 'spot'));
-  const file = disk.open('a');
-  let ended = false;
-  file.write(0, Buffer.from('small'));
-  const told = new Promise<void>((resolve) => file.sync(() => {
-    ended = true;
-    resolve();
-  }));
-  expect([ended, readFileSync(join(folder, 'spot', 'a'), 'utf8')]).toEqual([false, 'small']);
-  await told;
-  disk.close();
-});
-
-test('writes are made on the spot while they are small and the disk is quick; after a slow one, four go to the thread pool', () => {
-  const spot = new Spot(1024);
-  expect([spot.takes(1025), spot.takes(1024)]).toEqual([false, true]);
-  spot.took(2);
-  expect(spot.takes(1)).toBe(true);
-  spot.took(2.1);
-  expect(Array.from({ length: 6 }, () => spot.takes(1))).toEqual([false, false, false, false, true, true]);
 });
 
 test('a folder and its files are the owner’s alone', () => {
