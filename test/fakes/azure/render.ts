@@ -6,11 +6,19 @@ export function provisioningState(sub: Subscription, r: Resource): string {
   return r.failure === null ? 'Succeeded' : 'Failed';
 }
 
+/** Parts of a resource that have ids of their own, by property. */
+const PARTS = ['subnets', 'securityRules', 'ipConfigurations'];
+
 /** A resource with what the platform fills in. */
 export function renderResource(sub: Subscription, r: Resource, expandView: boolean): Body {
   const properties: Body = { ...(r.body['properties'] as Body | undefined), provisioningState: provisioningState(sub, r) };
+  for (const part of PARTS) {
+    const members = properties[part] as { name?: string }[] | undefined;
+    if (members !== undefined) properties[part] = members.map((member) => ({ ...member, id: `${r.id}/${part}/${member.name}` }));
+  }
+  if (r.type === 'Microsoft.Compute/virtualMachineScaleSets') properties['uniqueId'] = r.unique;
   if (r.type === 'Microsoft.Compute/virtualMachines') {
-    properties['vmId'] = r.id;
+    properties['vmId'] = r.unique;
     properties['timeCreated'] = new Date(r.createdMs).toISOString();
     if (expandView) properties['instanceView'] = instanceView(sub, r);
   }
@@ -54,7 +62,7 @@ export function growScaleSet(sub: Subscription, set: Resource): { code: string; 
   return given < missing ? { code: 'AllocationFailed', message: `Allocation failed. We do not have sufficient capacity for the requested VM size ${size} in this region.` } : null;
 }
 
-export function belongsTo(vm: Resource, set: Resource): boolean {
+export function belongsTo(vm: Resource, set: Pick<Resource, 'id'>): boolean {
   const link = (vm.body['properties'] as { virtualMachineScaleSet?: { id?: string } }).virtualMachineScaleSet?.id;
   return link?.toLowerCase() === set.id.toLowerCase();
 }

@@ -194,7 +194,8 @@ class AzureService implements FakeService {
 
   #list(request: FakeRequest, group: string | null, type: string): FakeReply {
     this.sub.spend(type.startsWith('Microsoft.Network') ? 'networkRead' : 'listVm');
-    const all = this.sub.list(group, type);
+    const ofSet = /^'virtualMachineScaleSet\/id' eq '([^']+)'$/.exec(request.query.get('$filter') ?? '')?.[1];
+    const all = this.sub.list(group, type).filter((resource) => ofSet === undefined || belongsTo(resource, { id: ofSet }));
     const start = Number(request.query.get('$skiptoken') ?? 0);
     const page = all.slice(start, start + this.settings.pageSize);
     const expand = /instanceView/i.test(request.query.get('$expand') ?? '') || request.query.get('statusOnly') === 'true';

@@ -22,6 +22,8 @@ export interface Resource {
   readonly type: string;
   readonly name: string;
   readonly group: string;
+  /** `vmId` of a machine, `uniqueId` of a scale set. */
+  readonly unique: string;
   body: Body;
   createdMs: number;
   doneMs: number;
@@ -120,7 +122,7 @@ export class Subscription {
     }
     const now = this.now();
     const isMachine = type === 'Microsoft.Compute/virtualMachines';
-    const resource: Resource = { id, type, name, group, body, createdMs: now, doneMs: now + (isMachine ? this.options.bootMs : this.options.bootMs / 5), failure: null, power: 'running' };
+    const resource: Resource = { id, type, name, group, unique: randomUUID(), body, createdMs: now, doneMs: now + (isMachine ? this.options.bootMs : this.options.bootMs / 5), failure: null, power: 'running' };
     this.resources.set(id.toLowerCase(), resource);
     if (isMachine) this.#attachDisk(resource);
     return { resource, created: true };
