@@ -18,6 +18,8 @@ import { listTypes } from './types.ts';
 
 /** Calls under way at once. */
 const CONCURRENCY = 16;
+/** Names written before the next look: what Azure takes in a minute. */
+const NAMES_A_ROUND = 500;
 const POLL_MS = 5_000;
 /** A machine is given this long to be made, and any change of state. */
 const SETTLE_MS = 900_000;
@@ -129,36 +131,42 @@ class AzureDriver implements Driver {
   }
 
   async *#watch(api: AzureApi, order: CreateOrder, waiting: Set<string>, signal: AbortSignal): AsyncIterable<Created> {
-    const start = this.#pace.now();
+    let lastMs = this.#pace.now();
     while (waiting.size > 0) {
       const sweep = await sweepCluster(api, order, signal, 'names');
-      yield* this.#nameThem(api, order.clusterId, sweep, signal);
       const settled = sweep.machines.filter((vm) => waiting.has(sweep.names.get(vm.name as string) ?? '') && (vm.provisioningState === 'Failed' || vm.provisioningState === 'Succeeded'));
       const made = settled.filter((vm) => vm.provisioningState === 'Succeeded');
       const seen: Sweep = { ...sweep, power: new Map(made.map((vm) => [(vm.id ?? '').toLowerCase(), ['PowerState/running']])), addresses: made.length === 0 ? new Map() : await addressesOf(api, groupOf(order.clusterId), made, signal) };
-      for (const vm of settled) {
+      const settle = async (vm: VirtualMachine): Promise<Created> => {
         const name = sweep.names.get(vm.name as string) as string;
         waiting.delete(name);
-        yield vm.provisioningState === 'Failed' ? { failed: name, error: await this.#removeFailed(api, order, vm, name, signal) } : this.#machine(order, vm, name, seen);
-      }
+        return vm.provisioningState === 'Failed' ? { failed: name, error: await this.#removeFailed(api, order, vm, name, signal) } : this.#machine(order, vm, name, seen);
+      };
+      const unnamed = new Set(sweep.untagged);
+      const isSettled = new Set(settled);
+      for (const vm of settled) if (!unnamed.has(vm)) yield await settle(vm);
+      // Each counts as soon as it has its name; and names for thousands take minutes, in which others come up.
+      for await (const vm of this.#nameThem(api, order.clusterId, sweep, signal, NAMES_A_ROUND)) if (isSettled.has(vm)) yield await settle(vm);
       if (waiting.size === 0) return;
       yield* givenUp(await this.#setsOf(api, order, signal), order.type, sweep, waiting);
-      if (this.#pace.now() - start > SETTLE_MS) {
+      // Thousands of names take longer than any machine: the time counts from the last machine that came.
+      if (settled.length > 0) lastMs = this.#pace.now();
+      if (this.#pace.now() - lastMs > SETTLE_MS) {
         for (const name of waiting) yield { failed: name, error: new BeltError('timeout', `Azure has not made ${name} in ${SETTLE_MS / 60_000} minutes`, { machine: name }) };
         return;
       }
-      await this.#pace.sleep(POLL_MS, signal);
+      if (sweep.untagged.length <= NAMES_A_ROUND) await this.#pace.sleep(POLL_MS, signal);
     }
   }
 
-  /** Writes belt's name onto members of scale sets as soon as they are seen. */
-  async *#nameThem(api: AzureApi, clusterId: string, sweep: Sweep, signal: AbortSignal): AsyncIterable<never> {
-    const tag = async (vm: VirtualMachine): Promise<never[]> => {
+  /** Writes belt's name onto members of scale sets as soon as they are seen; gives each that has it. */
+  async *#nameThem(api: AzureApi, clusterId: string, sweep: Sweep, signal: AbortSignal, most = Infinity): AsyncIterable<VirtualMachine> {
+    const tag = async (vm: VirtualMachine): Promise<VirtualMachine[]> => {
       const tags = { ...vm.tags, 'belt.name': sweep.names.get(vm.name as string) as string };
       await api.call('changeVm', () => api.compute.virtualMachines.update(groupOf(clusterId), vm.name as string, { tags }, { abortSignal: signal }).submitted(), signal);
-      return [];
+      return [vm];
     };
-    yield* fanOut(sweep.untagged, CONCURRENCY, tag);
+    yield* fanOut(sweep.untagged.slice(0, most), CONCURRENCY, tag);
   }
 
   /** A machine whose making failed is still a resource, and would be in the way of the next try. */

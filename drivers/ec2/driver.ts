@@ -9,6 +9,7 @@ import { Ec2Failure, type Ec2Ports, type Ec2Region } from './api.ts';
 import { batchesBegun, batchesOf, BATCH, runInput, type Batch, type Place } from './launch.ts';
 import { ensureGroup, ensureKeyPair, findImage, removeNetwork } from './network.ts';
 import { instanceId, machineOf, regionOf, statusOf, tagsOf } from './machine.ts';
+import { Naming } from './naming.ts';
 import type { Ec2Options } from './options.ts';
 import { CONCURRENCY, Regions, type Found } from './regions.ts';
 import { listTypes } from './types.ts';
@@ -68,8 +69,10 @@ class Ec2Driver implements Driver {
     const regions = new Set(order.machines.map((machine) => machine.region));
     const there = await this.#regions.ask(regions, async (region) => [{ region, instances: await region.instances({ 'belt.order': order.id }, signal) }]);
     const begun: Batch[] = [];
+    const naming = new Naming(signal);
     for (const { region, instances } of there.found) {
       begun.push(...batchesBegun(order.id, region.name, instances));
+      naming.add(region, instances.filter((instance) => tagsOf(instance)['Name'] === undefined).map((instance) => this.#machine(region, instance)));
       for (const instance of instances) {
         const machine = this.#machine(region, instance);
         if (names.delete(machine.name)) yield machine;
@@ -88,7 +91,14 @@ class Ec2Driver implements Driver {
       if (error !== undefined) yield unmade(name, error);
     }
     const batches = [...again, ...batchesOf(missing.filter((machine) => !inAgain.has(machine.name)))].filter((batch) => places.has(batch.region));
-    yield* fanOut(batches, CONCURRENCY, (batch) => this.#launch(order, batch, names, places.get(batch.region) as Place, signal));
+    const launch = async (batch: Batch): Promise<Created[]> => {
+      const created = await this.#launch(order, batch, names, places.get(batch.region) as Place, signal);
+      // A machine that was asked for alone was born with its name.
+      if (batch.names.length > 1) naming.add(await this.#regions.open(batch.region), created);
+      return created;
+    };
+    yield* fanOut(batches, CONCURRENCY, launch);
+    await naming.done();
   }
 
   async #place(order: CreateOrder, region: Ec2Region, signal: AbortSignal): Promise<Place> {
@@ -118,7 +128,6 @@ class Ec2Driver implements Driver {
         // A call that is repeated also tells of machines that are there already, or that are gone since.
         const fresh = made.filter((machine) => wanted.has(machine.name) && machine.status !== 'unknown');
         out.push(...fresh);
-        await this.#nameThem(region, fresh, signal);
         rest = { ...rest, names: rest.names.filter((name) => wanted.has(name) && !fresh.some((machine) => machine.name === name)) };
         if (made.length === 0) throw new Ec2Failure({ effect: 'nothing', ec2Code: '', error: new BeltError('driver_unavailable', 'EC2 started nothing and said nothing') });
         attempt = 1;
@@ -152,19 +161,6 @@ class Ec2Driver implements Driver {
     const zones = this.#options.fallback_zones ? ['a', 'b', 'c'].map((letter) => batch.region + letter).filter((zone) => zone !== batch.zone) : [];
     for (const zone of zones) yield { type, zone };
     for (const other of this.#options.fallback_types) for (const zone of [batch.zone, ...zones]) yield { type: other, zone };
-  }
-
-  /** `Name`, for people who look at the console. Names do not depend on it, so a failure is not the machine's. */
-  async #nameThem(region: Ec2Region, machines: readonly Machine[], signal: AbortSignal): Promise<void> {
-    if (machines.length === 1) return;
-    const tag = async (machine: Machine): Promise<never[]> => {
-      const command = new region.sdk.CreateTagsCommand({ Resources: [instanceId(machine.id)], Tags: [{ Key: 'Name', Value: machine.name }] });
-      await region.call('tags', command, signal).catch((error: unknown) => {
-        if (!(error instanceof BeltError) || error.code === 'interrupted') throw error;
-      });
-      return [];
-    };
-    for await (const _ of fanOut(machines, CONCURRENCY, tag));
   }
 
   async list(cluster: ClusterTag, signal: AbortSignal): Promise<Machine[]> {

@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { FAKE_SUBSCRIPTION, FAKE_TENANT, startAzure } from '../fakes/azure/service.ts';
+import type { Resource } from '../fakes/azure/state.ts';
 import { startDigitalOcean } from '../fakes/digitalocean/service.ts';
 import { startEc2 } from '../fakes/ec2/service.ts';
 import type { RunningFake } from '../fakes/http-fake.ts';
@@ -42,7 +43,7 @@ export interface CrashResult {
   readonly violations: readonly string[];
 }
 
-interface Cloud {
+export interface Cloud {
   readonly fake: RunningFake;
   readonly line: CommandLine;
   readonly size: string;
@@ -50,6 +51,8 @@ interface Cloud {
   readonly makes: RegExp;
   readonly batch: number;
   readonly count: () => number;
+  /** How many of them belt may call made: those whose place and name are settled. */
+  readonly made: () => number;
   readonly throttled: () => number;
   readonly violations: readonly string[];
 }
@@ -63,20 +66,22 @@ export const CLOUDS: Readonly<Record<string, (scale: number) => Promise<Cloud>>>
     const fake = await startDigitalOcean({ token: 'right', bootMs: BOOT_MS, tagLagMs: 200, ...limits });
     const config = `driver: digitalocean\ndigitalocean:\n  api_url: ${fake.apiUrl}\n  ${ALLOW}\n  calls_per_minute: ${limits.perMinute}\n  calls_per_hour: ${limits.perHour}\n`;
     const line = commandLine(config, { DIGITALOCEAN_ACCESS_TOKEN: 'right' });
-    return { fake, line, size: '1gb', makes: /^droplets_create$/, batch: 10, count: () => fake.account.droplets.size, throttled: fake.throttled, violations: fake.violations };
+    return { fake, line, size: '1gb', makes: /^droplets_create$/, batch: 10, count: () => fake.account.droplets.size, made: () => fake.account.droplets.size, throttled: fake.throttled, violations: fake.violations };
   },
   async ec2(scale) {
     const fake = await startEc2({ bootMs: BOOT_MS, lagMs: 2_000, limitScale: scale });
     const config = `driver: ec2\nec2:\n  region: eu-west-1\n  regions: [eu-west-1]\n  endpoint: ${fake.url}\n  ${ALLOW}\n  limit_scale: ${scale}\n`;
     const line = commandLine(config, { AWS_ACCESS_KEY_ID: 'AKIAFAKE', AWS_SECRET_ACCESS_KEY: 'x' });
-    return { fake, line, size: '512mb', makes: /^RunInstances$/, batch: 100, count: () => fake.region('eu-west-1').alive(), throttled: fake.throttled, violations: [] };
+    return { fake, line, size: '512mb', makes: /^RunInstances$/, batch: 100, count: () => fake.region('eu-west-1').alive(), made: () => fake.region('eu-west-1').alive(), throttled: fake.throttled, violations: [] };
   },
   async azure(scale) {
     const fake = await startAzure({ bootMs: BOOT_MS, limitScale: scale });
     const config = `driver: azure\nazure:\n  endpoint: ${fake.url}\n  authority_host: ${fake.url}\n  ca_file: ca.pem\n  ${ALLOW}\n  limit_scale: ${scale}\n`;
     const line = commandLine(config, { AZURE_SUBSCRIPTION_ID: FAKE_SUBSCRIPTION, AZURE_TENANT_ID: FAKE_TENANT, AZURE_CLIENT_ID: 'c', AZURE_CLIENT_SECRET: 'fake-secret' });
     writeFileSync(path.join(line.folder, 'ca.pem'), fake.ca);
-    return { fake, line, size: '1gb', makes: /^PUT virtualMachineScaleSets$/, batch: 1000, count: () => fake.subscription.list(null, 'Microsoft.Compute/virtualMachines').length, throttled: fake.throttled, violations: fake.violations };
+    const machines = (): Resource[] => fake.subscription.list(null, 'Microsoft.Compute/virtualMachines');
+    const isNamed = (machine: Resource): boolean => (machine.body['tags'] as Record<string, string> | undefined)?.['belt.name'] !== undefined;
+    return { fake, line, size: '1gb', makes: /^PUT virtualMachineScaleSets$/, batch: 1000, count: () => machines().length, made: () => machines().filter(isNamed).length, throttled: fake.throttled, violations: fake.violations };
   },
 };
 
