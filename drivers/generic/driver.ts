@@ -89,7 +89,7 @@ class GenericDriver implements Driver {
       if (adopted !== null) return adopted;
     }
     const others = silent.length === 0 ? '' : `; ${silent.slice(0, 3).join(', ')}${silent.length > 3 ? ` and ${silent.length - 3} more are silent` : ''}`;
-    return { failed: wanted.name, error: new BeltError('driver_capacity', `no free host is left that is as asked${others}`, { machine: wanted.name, next: 'list more under generic.hosts' }) };
+    return { failed: wanted.name, error: new BeltError('driver_capacity', `no free host is left that is as asked${others}`, { machine: wanted.name, next: `${silent.length === 0 ? '' : 'switch on those that are silent, or '}list more under generic.hosts` }) };
   }
 
   async #claim(order: CreateOrder, wanted: OrderedMachine, host: HostOptions): Promise<Machine | null> {

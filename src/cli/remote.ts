@@ -34,7 +34,7 @@ export class RemoteAccess {
     // A machine that was switched off is tried once, as somebody else may have started it, and not waited for.
     const isOff = machine.status === 'off';
     const connection = await waitForSsh({
-      host, port: machine.sshPort, user: machine.sshUser, privateKey: this.#key, machine: machine.name, signal,
+      host, port: machine.sshPort, user: machine.sshUser, privateKey: this.#key, keyFile: this.#cluster.files.sshKey, machine: machine.name, signal,
       hostKey: pinned === undefined ? 'first-sight' : { pinned }, budgetMs: isOff ? 0 : bootMs, onRetry: (error) => this.#sayWaiting(error, bootMs),
     }).catch((error: unknown) => {
       if (!isOff || !isBeltError(error, 'unreachable')) throw error;

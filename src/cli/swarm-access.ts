@@ -54,8 +54,14 @@ export async function withHands<T>(ctx: Context, act: (hands: Hands, open: OpenC
     const authority = readAuthority(files, ctx.ports.env[CA_PASSPHRASE] || undefined);
     const roots = readRoots(files).join('');
     const swarm = openSwarm(ctx, files, store.state);
+    let isSaid = false;
+    const onKeyRefused = (error: BeltError, budgetMs: number): void => {
+      // Once a command: a hundred machines that boot are no hundred lines.
+      if (!isSaid) ctx.ui.note(`${error.message}; it may be booting, waiting up to ${budgetMs / 1_000} s (${error.next ?? ''})`);
+      isSaid = true;
+    };
     const connections = new MachineConnections({
-      keyFile: files.sshKey, now: ctx.ports.now, pinned: (name) => store.state.hostKeys[name] ?? null,
+      keyFile: files.sshKey, onKeyRefused, now: ctx.ports.now, pinned: (name) => store.state.hostKeys[name] ?? null,
       pin: (name, key) => store.change((state) => void (state.hostKeys[name] = key)),
     });
     try {

@@ -17,6 +17,8 @@ export interface SshConnectOptions {
   readonly user: string;
   /** Private key text (OpenSSH or PEM, not encrypted), or one that {@link loadPrivateKey} read once for many connections. */
   readonly privateKey: string | SshPrivateKey;
+  /** Where that key lies, so that a refusal can say how it is let in. */
+  readonly keyFile?: string | undefined;
   readonly hostKey: HostKeyPolicy;
   /** The machine's name, for messages. Default: the host. */
   readonly machine?: string | undefined;
@@ -89,7 +91,7 @@ export async function connectSsh(options: SshConnectOptions): Promise<SshConnect
   } catch (error) {
     socket?.on('error', () => {}).destroy();
     if (isBeltError(error)) throw error;
-    throw connectError(error, { machine, host: options.host, port: options.port, user: options.user, interrupted: options.signal?.aborted ?? false, timedOut: deadline.aborted });
+    throw connectError(error, { machine, host: options.host, port: options.port, user: options.user, keyFile: options.keyFile, interrupted: options.signal?.aborted ?? false, timedOut: deadline.aborted });
   }
 }
 

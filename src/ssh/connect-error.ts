@@ -6,6 +6,7 @@ export interface ConnectContext {
   readonly host: string;
   readonly port: number;
   readonly user: string;
+  readonly keyFile?: string | undefined;
   /** The caller's own signal fired. */
   readonly interrupted: boolean;
   /** The time for the attempt was over. */
@@ -25,12 +26,13 @@ const SYSTEM: Readonly<Record<string, string>> = {
 
 /** The `BeltError` for what `connect` or the handshake failed with. */
 export function connectError(error: unknown, context: ConnectContext): BeltError {
-  const { machine, host, port, user } = context;
+  const { machine, host, port, user, keyFile } = context;
   const where = machine === host ? `${host}:${port}` : `${machine} (${host}:${port})`;
   if (context.interrupted) return new BeltError('interrupted', `interrupted while connecting to ${where}`, { machine });
   const { code, level } = (error ?? {}) as { code?: unknown; level?: unknown };
   if (level === 'client-authentication') {
-    return new BeltError('ssh_auth', `${where} refuses the SSH key for user ${user}`, { machine, cause: error, next: `check the user with: ssh -p ${port} ${user}@${host}` });
+    const next = keyFile === undefined ? `check the user with: ssh -p ${port} ${user}@${host}` : `check the user, or let the key in: ssh-copy-id -f -i ${keyFile}.pub -p ${port} ${user}@${host}`;
+    return new BeltError('ssh_auth', `${where} refuses the SSH key for user ${user}`, { machine, cause: error, next });
   }
   const reason = context.timedOut ? 'timed out' : (SYSTEM[String(code)] ?? (error instanceof Error ? error.message : String(error)));
   return new BeltError('unreachable', `cannot reach ${where} over SSH: ${reason}`, { machine, cause: error, next: `see whether it is up: belt ls` });

@@ -20,6 +20,8 @@ export interface ConnectionsOptions {
   readonly now: () => number;
   /** Called where a key is believed because it is the first. */
   readonly onFirstSight?: ((machine: string, fingerprint: string) => void) | undefined;
+  /** Called each time a machine refuses the key and is waited for, with the longest time that takes, milliseconds. */
+  readonly onKeyRefused?: ((error: BeltError, budgetMs: number) => void) | undefined;
 }
 
 /** How long a machine may take to let us in, ms: a cloud's is up before its sshd has our key. On `local` it is there or it is not. */
@@ -35,7 +37,7 @@ export class MachineConnections {
 
   /** Opens a connection and pins a key seen for the first time. Throws `unreachable`, `ssh_auth`, `host_key_changed`, `interrupted`, `config`. */
   async connect(machine: Machine, signal: AbortSignal, budgetMs: number = machine.driver === 'local' ? BUDGET_MS.local : BUDGET_MS.other): Promise<SshConnection> {
-    const { keyFile, pinned, pin, now, onFirstSight } = this.#options;
+    const { keyFile, pinned, pin, now, onFirstSight, onKeyRefused } = this.#options;
     const host = addressOf(machine);
     if (host === null) throw new BeltError('unreachable', `${machine.name} has no address yet`, { machine: machine.name, next: 'belt ls' });
     this.#key ??= loadPrivateKey(readFileSync(keyFile, 'utf8'), keyFile);
@@ -43,8 +45,9 @@ export class MachineConnections {
     // A machine that was switched off is tried once, as somebody else may have started it, and not waited for.
     const isOff = machine.status === 'off';
     const connection = await waitForSsh({
-      host, port: machine.sshPort, user: machine.sshUser, privateKey: this.#key, machine: machine.name, signal, budgetMs: isOff ? 0 : budgetMs,
+      host, port: machine.sshPort, user: machine.sshUser, privateKey: this.#key, keyFile, machine: machine.name, signal, budgetMs: isOff ? 0 : budgetMs,
       hostKey: known === null ? 'first-sight' : { pinned: known.keys },
+      onRetry: (error) => error.code === 'ssh_auth' && onKeyRefused?.(error, budgetMs),
     }).catch((error: unknown) => {
       if (!isOff || !isBeltError(error, 'unreachable')) throw error;
       throw new BeltError('unreachable', `${machine.name} is off`, { machine: machine.name, cause: error, next: `belt start ${machine.name}` });

@@ -66,5 +66,7 @@ describe.skipIf(skipReason !== null)('a machine that cloud-init sets up', () => 
     expect((await bootstrap()).map((outcome) => (outcome.ok ? 'ok' : outcome.error.message))).toEqual(['ok']);
     expect((await bootstrap()).map((outcome) => outcome.ok && outcome.value.planned)).toEqual([[]]);
     expect((await cluster.client.call(cluster.agent('c0'), 'node.facts', {})).machine).toBe('c0');
+    await using connection = await connect();
+    expect((await connection.exec('sudo -n sh -c "/opt/belt/node --version; systemctl is-active belt-agent; sha256sum /opt/belt/node; cat /opt/belt/node.sha256"')).stdout).toMatch(/^v24\.\d+\.\d+\nactive\n([0-9a-f]{64}) .*\n\1\s*$/);
   });
 });

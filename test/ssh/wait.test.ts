@@ -58,6 +58,11 @@ describe('what a failed connection means', () => {
   ] as const)('%o %o', (error, change, code, message) => {
     expect(connectError(error, { ...context, ...change })).toMatchObject({ code, message, machine: 'node1' });
   });
+
+  test('a key that is refused is told of with the line that lets it in', () => {
+    const { next } = connectError(Object.assign(new Error('x'), { level: 'client-authentication' }), { ...context, port: 2222, keyFile: '.belt/c/ssh_key' });
+    expect(next).toBe('check the user, or let the key in: ssh-copy-id -f -i .belt/c/ssh_key.pub -p 2222 root@10.0.0.1');
+  });
 });
 
 describe('lines', () => {
