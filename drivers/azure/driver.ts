@@ -13,7 +13,7 @@ import { machineOf, placeOf } from './machine.ts';
 import { machineBody, scaleSetBody } from './machine-body.ts';
 import { ensureInterface, ensureSubnet, groupOf } from './network.ts';
 import type { AzureOptions } from './options.ts';
-import { addressesOf, namesOf, removeGroup, sweepCluster, unlessNoGroup, type Sweep } from './sweep.ts';
+import { addressesOf, nameMembers, namesOf, removeGroup, sweepCluster, unlessNoGroup, type Sweep } from './sweep.ts';
 import { listTypes } from './types.ts';
 
 /** Calls under way at once. */
@@ -146,7 +146,7 @@ class AzureDriver implements Driver {
       const isSettled = new Set(settled);
       for (const vm of settled) if (!unnamed.has(vm)) yield await settle(vm);
       // Each counts as soon as it has its name; and names for thousands take minutes, in which others come up.
-      for await (const vm of this.#nameThem(api, order.clusterId, sweep, signal, NAMES_A_ROUND)) if (isSettled.has(vm)) yield await settle(vm);
+      for await (const vm of nameMembers(api, order.clusterId, sweep, signal, NAMES_A_ROUND)) if (isSettled.has(vm)) yield await settle(vm);
       if (waiting.size === 0) return;
       yield* givenUp(await this.#setsOf(api, order, signal), order.type, sweep, waiting);
       // Thousands of names take longer than any machine: the time counts from the last machine that came.
@@ -157,16 +157,6 @@ class AzureDriver implements Driver {
       }
       if (sweep.untagged.length <= NAMES_A_ROUND) await this.#pace.sleep(POLL_MS, signal);
     }
-  }
-
-  /** Writes belt's name onto members of scale sets as soon as they are seen; gives each that has it. */
-  async *#nameThem(api: AzureApi, clusterId: string, sweep: Sweep, signal: AbortSignal, most = Infinity): AsyncIterable<VirtualMachine> {
-    const tag = async (vm: VirtualMachine): Promise<VirtualMachine[]> => {
-      const tags = { ...vm.tags, 'belt.name': sweep.names.get(vm.name as string) as string };
-      await api.call('changeVm', () => api.compute.virtualMachines.update(groupOf(clusterId), vm.name as string, { tags }, { abortSignal: signal }).submitted(), signal);
-      return [vm];
-    };
-    yield* fanOut(sweep.untagged.slice(0, most), CONCURRENCY, tag);
   }
 
   /** A machine whose making failed is still a resource, and would be in the way of the next try. */
@@ -276,7 +266,7 @@ class AzureDriver implements Driver {
       if (going.length === there.size) await removeGroup(api, group, this.#pace, signal);
       else {
         // Names without a tag yet are dealt out in order: when one of them goes, the others would move up.
-        for await (const _ of this.#nameThem(api, clusterId, sweep, signal));
+        for await (const _ of nameMembers(api, clusterId, sweep, signal));
         const run = async (id: string): Promise<Outcome[]> => {
           try {
             await this.#delete(api, clusterId, placeOf(id).name, signal);

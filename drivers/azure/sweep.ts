@@ -2,6 +2,7 @@
 import type { VirtualMachine, VirtualMachineScaleSet } from '@azure/arm-compute';
 import { BeltError } from '../../src/errors.ts';
 import type { ClusterTag } from '../../src/provision/driver.ts';
+import { fanOut } from '../../src/provision/fan-out.ts';
 import { decodeNames } from '../../src/provision/name-runs.ts';
 import type { Pace } from '../../src/provision/rate-limit.ts';
 import type { AzureApi } from './api.ts';
@@ -93,4 +94,17 @@ export async function removeGroup(api: AzureApi, group: string, pace: Pace, sign
     if (pace.now() - start > REMOVAL_MS) throw new BeltError('timeout', `resource group ${group} is still being deleted`, { next: 'belt doctor looks again' });
     await pace.sleep(REMOVAL_POLL_MS, signal);
   }
+}
+
+/** Calls under way at once. */
+const CONCURRENCY = 16;
+
+/** Writes belt's name onto members of scale sets, `most` of them; gives each that has it. */
+export async function* nameMembers(api: AzureApi, clusterId: string, sweep: Sweep, signal: AbortSignal, most = Infinity): AsyncIterable<VirtualMachine> {
+  const tag = async (vm: VirtualMachine): Promise<VirtualMachine[]> => {
+    const tags = { ...vm.tags, 'belt.name': sweep.names.get(vm.name as string) as string };
+    await api.call('changeVm', () => api.compute.virtualMachines.update(groupOf(clusterId), vm.name as string, { tags }, { abortSignal: signal }).submitted(), signal);
+    return [vm];
+  };
+  yield* fanOut(sweep.untagged.slice(0, most), CONCURRENCY, tag);
 }
