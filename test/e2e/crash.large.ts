@@ -73,7 +73,8 @@ describe.skipIf(skipReason !== null)('killed in the middle', { timeout: 10 * MIN
     const listed = (await session.docker('mg0', "node inspect --format '{{.ID}} {{index .Spec.Labels \"belt.datacenter\"}}' $(docker node ls -q)")).trim().split('\n').sort();
     expect(listed.map((row) => row.split(' ')[0])).toEqual(rows.map(({ dockerId }) => dockerId).sort());
     for (const row of listed) expect(row).toMatch(/ docker:[abc]$/);
-    expect((await session.tried('swarm status')).stderr).toBe('');
+    // What there is to say of four managers may be said.
+    expect((await session.tried('swarm status')).stderr).not.toMatch(/engine|Docker|in the swarm/);
   }
 
   const MANAGERS = ['mg0', 'mg1', 'mg2'];
