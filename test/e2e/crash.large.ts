@@ -34,7 +34,7 @@ const MOMENT = {
   now: 'true',
   out: `! [ -e ${SWARM_FOLDER}/docker-state.json ]`,
   manages: `[ -e ${SWARM_FOLDER}/raft ]`,
-  worksOnly: `! [ -e ${SWARM_FOLDER}/raft ]`,
+  worksOnly: '[ "$(docker info --format {{.Swarm.ControlAvailable}})" = false ]',
   agentManages: '[ -e /var/lib/belt/raft ]',
 } as const;
 
