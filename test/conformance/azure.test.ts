@@ -21,8 +21,6 @@ const OPERATION: Readonly<Record<CallKind, readonly string[]>> = {
 };
 const error = (code: string): string => JSON.stringify({ error: { code, message: code } });
 const REGIONS = ['westeurope', 'northeurope'] as const;
-/** Calls that were on their way when the first was refused, 40 ms of the wall's time: TLS, and interfaces that are ready one after another. */
-const GRACE_MS = 1_000;
 
 async function harness(): Promise<DriverHarness> {
   const pace = scaledPace(25);
@@ -31,7 +29,7 @@ async function harness(): Promise<DriverHarness> {
   const folder = mkdtempSync(join(tmpdir(), 'belt-azure-'));
   const caFile = join(folder, 'ca.pem');
   writeFileSync(caFile, fake.ca);
-  const watch = new ThrottleWatch(fake, pace, GRACE_MS);
+  const watch = new ThrottleWatch(fake, pace);
   const options = fake.subscription.options as { coreQuota: number };
   const configured = { subscription_id: FAKE_SUBSCRIPTION, tenant_id: FAKE_TENANT, client_id: 'client', client_secret: 'fake-secret', endpoint: fake.url, authority_host: fake.url, ca_file: caFile, allow_from: ['203.0.113.7'] };
   return {

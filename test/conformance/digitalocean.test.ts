@@ -17,15 +17,13 @@ const OPERATION: Readonly<Record<CallKind, (name: string) => boolean>> = {
   change: (name) => name.startsWith('dropletActions_post'),
   destroy: (name) => name.startsWith('droplets_destroy'),
 };
-/** Calls that were on their way when the first was refused, 40 ms of the wall’s time: half of the wait that the cases name. */
-const GRACE_MS = 1_000;
 const MESSAGE = { 429: '{"id":"too_many_requests","message":"API Rate limit exceeded."}', 503: '{"id":"server_error","message":"Server was unable to give you a response."}' };
 
 async function harness(): Promise<DriverHarness> {
   const pace = scaledPace(25);
   const cloud = { skewMs: 0 };
   const fake = await startDigitalOcean({ clock: () => pace.now() + cloud.skewMs, bootMs: 200, token: 'right' });
-  const watch = new ThrottleWatch(fake, pace, GRACE_MS);
+  const watch = new ThrottleWatch(fake, pace);
   const options = fake.account.options as { dropletLimit: number; capacity: number };
   return {
     driver: () => createDriver(v.parse(DigitalOceanOptions, { token: 'right', api_url: fake.apiUrl, allow_from: ['203.0.113.7'] }), { pace }),

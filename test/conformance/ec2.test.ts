@@ -16,14 +16,12 @@ const OPERATION: Readonly<Record<CallKind, readonly string[]>> = {
 };
 const error = (code: string): string => `<?xml version="1.0"?><Response><Errors><Error><Code>${code}</Code><Message>${code}</Message></Error></Errors><RequestID>r</RequestID></Response>`;
 const REGIONS = ['eu-west-1', 'us-east-1'] as const;
-/** Calls that were on their way when the first was refused, 10 ms of the wall's time. */
-const GRACE_MS = 250;
 
 async function harness(): Promise<DriverHarness> {
   const pace = scaledPace(25);
   const cloud = { skewMs: 0 };
   const fake = await startEc2({ clock: () => pace.now() + cloud.skewMs, bootMs: 200, lagMs: 100 });
-  const watch = new ThrottleWatch(fake, pace, GRACE_MS);
+  const watch = new ThrottleWatch(fake, pace);
   const options = fake.options as { instanceLimit: number };
   return {
     driver: () => createDriver(v.parse(Ec2Options, { access_key_id: 'AKIAFAKE', secret_access_key: 'x', region: REGIONS[0], regions: [...REGIONS], endpoint: fake.url, allow_from: ['203.0.113.7'] }), { pace }),

@@ -1,4 +1,4 @@
-/** Throttles a fake's calls and counts those that come back before the wait that was named is over. */
+/** Throttles a fake's calls and counts those that come in the second half of the wait that was named: in the first, what was on its way already arrives. */
 import type { Pace } from '../../src/provision/rate-limit.ts';
 import type { FakeCall } from '../fakes/fault-plan.ts';
 import type { RunningFake } from '../fakes/http-fake.ts';
@@ -12,22 +12,19 @@ export class ThrottleWatch {
   #closedUntil = 0;
   readonly #fake: RunningFake;
   readonly #pace: Pace;
-  readonly #graceMs: number;
 
-  /** `graceMs`, of the pace's time: calls this soon after a refusal were on their way already. */
-  constructor(fake: RunningFake, pace: Pace, graceMs: number) {
-    this.#graceMs = graceMs;
+  constructor(fake: RunningFake, pace: Pace) {
     this.#fake = fake;
     this.#pace = pace;
   }
 
-  /** The next `times` matching calls are refused; with a wait, calls before it is over are counted. */
+  /** The next `times` matching calls are refused; with a wait, calls in its second half are counted. */
   add(on: (call: FakeCall) => boolean, times: number, retryAfterSeconds: number | null, body: string, status = 429): void {
     let left = times;
     const watched = (call: FakeCall): boolean => {
       if (!on(call)) return false;
       const now = this.#pace.now();
-      if (now > this.#closedFrom + this.#graceMs && now < this.#closedUntil - TIMER_MS) this.early += 1;
+      if (now > (this.#closedFrom + this.#closedUntil) / 2 && now < this.#closedUntil - TIMER_MS) this.early += 1;
       if (left > 0 && retryAfterSeconds !== null && now > this.#closedUntil) {
         this.#closedFrom = now;
         this.#closedUntil = now + retryAfterSeconds * 1000;
