@@ -1,7 +1,10 @@
-/** A create that does not go well, as a user sees it on each cloud: no room, a quota, and a mistake are three things, told apart in words, codes and exit. */
+/**
+ * A create that does not go well, as a user sees it on each cloud: no room, a quota, and a mistake are three things, told apart in words, codes and exit.
+ * The cases wait for their clouds more than they work, so they run side by side, each with a cloud of its own.
+ */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import { schemasFound } from '../fakes/azure/schemas.ts';
 import { FAKE_SUBSCRIPTION, FAKE_TENANT, startAzure } from '../fakes/azure/service.ts';
@@ -17,11 +20,18 @@ interface Room {
   /** Lines of the cloud's block of the configuration. */
   readonly config?: string;
 }
-interface Cloud {
+interface Cloud extends AsyncDisposable {
   readonly line: CommandLine;
   readonly machines: () => number;
-  close(): Promise<void>;
 }
+/** The session of a test: gone when the test ends. */
+const cloudOf = (line: CommandLine, machines: () => number, close: () => Promise<void>): Cloud => ({
+  line, machines,
+  [Symbol.asyncDispose]: async () => {
+    line.remove();
+    await close();
+  },
+});
 const CLOUDS: Readonly<Record<string, { missing: boolean; start(room: Room): Promise<Cloud> }>> = {
   digitalocean: {
     missing: !contractFound && process.env['CI'] !== 'true',
@@ -29,7 +39,7 @@ const CLOUDS: Readonly<Record<string, { missing: boolean; start(room: Room): Pro
       const fake = await startDigitalOcean({ token: 'right', bootMs: 50, ...(quota === undefined ? {} : { dropletLimit: quota }) });
       if (capacity !== undefined) Object.assign(fake.account.options, { capacity });
       const line = commandLine(`driver: digitalocean\nregion: nyc3\ndigitalocean:\n  api_url: ${fake.apiUrl}\n  allow_from: [203.0.113.7]\n`, { DIGITALOCEAN_ACCESS_TOKEN: 'right' });
-      return { line, machines: () => fake.account.droplets.size, close: fake.close };
+      return cloudOf(line, () => fake.account.droplets.size, () => fake.close());
     },
   },
   ec2: {
@@ -37,7 +47,7 @@ const CLOUDS: Readonly<Record<string, { missing: boolean; start(room: Room): Pro
     async start({ capacity, quota, config = '' }) {
       const fake = await startEc2({ bootMs: 50, ...(quota === undefined ? {} : { instanceLimit: quota }), ...(capacity === undefined ? {} : { capacity: new Map([['t3.micro', capacity]]) }) });
       const line = commandLine(`driver: ec2\nec2:\n  endpoint: ${fake.url}\n  region: eu-west-1\n  regions: [eu-west-1]\n  allow_from: [203.0.113.7]\n${config}`, { AWS_ACCESS_KEY_ID: 'AKIAFAKE', AWS_SECRET_ACCESS_KEY: 'x' });
-      return { line, machines: () => fake.region('eu-west-1').alive(), close: fake.close };
+      return cloudOf(line, () => fake.region('eu-west-1').alive(), () => fake.close());
     },
   },
   azure: {
@@ -49,53 +59,47 @@ const CLOUDS: Readonly<Record<string, { missing: boolean; start(room: Room): Pro
         AZURE_RESOURCE_MANAGER_ENDPOINT: fake.url, AZURE_AUTHORITY_HOST: fake.url, AZURE_CA_FILE: 'ca.pem',
       });
       writeFileSync(path.join(line.folder, 'ca.pem'), fake.ca);
-      return { line, machines: () => fake.subscription.list(null, 'Microsoft.Compute/virtualMachines').length, close: fake.close };
+      return cloudOf(line, () => fake.subscription.list(null, 'Microsoft.Compute/virtualMachines').length, () => fake.close());
     },
   },
 };
 
-describe.each(Object.keys(CLOUDS))('%s', (name) => {
-  let cloud: Cloud | undefined;
+/** The failed machines of a run, each with why. */
+const reasons = (ran: Ran): string[] => [...ran.stderr.matchAll(/^ {2}(node\d): (.*)$/gm)].map(([, , why]) => why as string);
+const lineOf = ({ line }: Cloud) => (words: string): Promise<Ran> => line.belt(...words.split(' '));
+
+describe.concurrent.each(Object.keys(CLOUDS))('%s', (name) => {
   const kind = CLOUDS[name] as (typeof CLOUDS)[string];
-  const start = async (room: Room): Promise<(words: string) => Promise<Ran>> => {
-    cloud = await kind.start(room);
-    const { line } = cloud;
-    return (words) => line.belt(...words.split(' '));
-  };
-  /** The failed machines of a run, each with why. */
-  const reasons = (ran: Ran): string[] => [...ran.stderr.matchAll(/^ {2}(node\d): (.*)$/gm)].map(([, , why]) => why as string);
-  afterEach(async () => {
-    cloud?.line.remove();
-    await cloud?.close();
-    cloud = undefined;
-  });
 
   it.skipIf(kind.missing).each([
     ['no room', { capacity: 2 }, /capacity|not available in this region/i, /try another|fallback_types/],
     ['a quota', { quota: 2 }, /limit|quota/i, /higher/],
   ])('%s: what there is room for is kept, the rest named with its reason, exit 3', async (_what, room, why, next) => {
-    const belt = await start(room);
+    await using cloud = await kind.start(room);
+    const belt = lineOf(cloud);
     const ran = await belt('create 1gb node[1:4]');
-    expect([ran.exit, rows(ran.stdout).length, cloud?.machines(), reasons(ran)]).toEqual([3, 3, 2, [expect.stringMatching(why), expect.stringMatching(why)]]);
+    expect([ran.exit, rows(ran.stdout).length, cloud.machines(), reasons(ran)]).toEqual([3, 3, 2, [expect.stringMatching(why), expect.stringMatching(why)]]);
     for (const reason of reasons(ran)) expect(reason).toMatch(next);
     const none = await belt('create 1gb late --json');
     expect([none.exit, none.stdout === '' || JSON.parse(none.stdout)]).toEqual([1, []]);
     const back = await belt('create 1gb late[1:2] --rollback');
-    expect([back.exit, cloud?.machines()]).toEqual([1, 2]);
+    expect([back.exit, cloud.machines()]).toEqual([1, 2]);
     expect(rows((await belt('ls')).stdout)).toHaveLength(3);
   }, 240_000);
 
   it.skipIf(kind.missing)('a mistake: nothing is made, the cloud’s own word is shown, and nobody is told to try elsewhere', async () => {
-    const belt = await start({});
+    await using cloud = await kind.start({});
+    const belt = lineOf(cloud);
     const ran = await belt('create no-such-size node[1:2]');
-    expect([ran.exit, cloud?.machines(), ran.stderr]).toEqual([1, 0, expect.stringMatching(/invalid|not valid/i)]);
+    expect([ran.exit, cloud.machines(), ran.stderr]).toEqual([1, 0, expect.stringMatching(/invalid|not valid/i)]);
     expect(ran.stderr).not.toMatch(/another region|another zone|higher/);
     const huge = await belt('create 9000gb node1');
     expect([huge.exit, huge.stderr]).toEqual([1, expect.stringMatching(/no type.* has 9216000 MB of memory; the largest has \d+ MB/)]);
   }, 240_000);
 
   it.skipIf(kind.missing || name === 'digitalocean')('another size is tried only where the configuration names one', async () => {
-    const belt = await start({ capacity: 1, config: `  fallback_types: [${name === 'ec2' ? 't3.medium' : 'Standard_B2s'}]\n` });
+    await using cloud = await kind.start({ capacity: 1, config: `  fallback_types: [${name === 'ec2' ? 't3.medium' : 'Standard_B2s'}]\n` });
+    const belt = lineOf(cloud);
     const ran = await belt('create 1gb node[1:3] --json');
     expect(ran.exit).toBe(0);
     expect((JSON.parse(ran.stdout) as { size: string }[]).map(({ size }) => size).sort()).toEqual(name === 'ec2' ? ['t3.medium', 't3.medium', 't3.micro'] : ['Standard_B1s', 'Standard_B2s', 'Standard_B2s']);
