@@ -1,5 +1,6 @@
 /** The calls of the cluster plane as the leader answers them: reads of the state, and writes with the refusals that keep a quorum. */
 import { BeltError } from '../../errors.ts';
+import { removeNode } from '../engine/removal.ts';
 import type { Change } from '../store/commands.ts';
 import type { NodeRecord } from '../store/records.ts';
 import type { CheckedParams, CallResult } from './calls.ts';
@@ -112,7 +113,7 @@ export class ClusterCalls {
       this.#options.wake();
       await this.#options.outOfRaft(node.id, write.deadline);
     }
-    await group.write(write.request, { type: 'node.remove', node: node.id }, write.first);
+    await group.write(write.request, removeNode(group.state, node), write.first);
     return { changed: true };
   }
 

@@ -16,6 +16,7 @@ import { lockWarnings, SEALED } from './autolock.ts';
 import type { Engine, EngineTokens } from './engine.ts';
 import { EngineList } from './list.ts';
 import { type Action, type Agreed, type BeltNode, decide, mayDemote } from './reconcile.ts';
+import { AGREED_SETTING } from './removal.ts';
 
 export interface EngineDeskOptions {
   readonly group: Group;
@@ -33,7 +34,7 @@ export interface EngineDeskOptions {
   readonly saveSwarm: () => Promise<void>;
 }
 
-const SETTING = { founder: 'engine.founder', epoch: 'engine.epoch', leftBehind: 'engine.left-behind', node: 'engine.node.' } as const;
+const SETTING = { founder: 'engine.founder', epoch: 'engine.epoch', leftBehind: 'engine.left-behind', node: AGREED_SETTING } as const;
 const CALL_MS = 10_000;
 /** Changes of Docker's nodes at once; its leader takes writes one after another anyway. */
 const AT_ONCE = 8;

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Group } from '../../../src/swarm-agent/api/group.ts';
 import { EngineDesk } from '../../../src/swarm-agent/engine/desk.ts';
 import { EngineFollower } from '../../../src/swarm-agent/engine/follower.ts';
+import { AGREED_SETTING, removeNode } from '../../../src/swarm-agent/engine/removal.ts';
 import type { Clock } from '../../../src/swarm-agent/ports.ts';
 import { type Change, command } from '../../../src/swarm-agent/store/commands.ts';
 import { createSealer } from '../../../src/swarm-agent/store/sealer.ts';
@@ -254,6 +255,19 @@ describe('afterwards', () => {
     await cluster.run(5_000);
     expect((await cluster.engines.get('m0')!.nodes()).map((node) => node.id)).not.toContain(id);
     expect([...cluster.state.tables.settings.keys()].filter((key) => key.includes(idOf('w1')))).toEqual([]);
+  });
+
+  test('a node that leaves in the second after it joined, before anything was agreed on, leaves no ghost either', async () => {
+    const w9 = cluster.add('w9', 'worker');
+    while (cluster.state.node('w9')?.dockerId == null) await cluster.time.pass(100);
+    expect(cluster.state.tables.settings.has(AGREED_SETTING + idOf('w9'))).toBe(false);
+    const id = w9.dockerId!;
+    await cluster.followers.get('w9')!.stop();
+    cluster.write(removeNode(cluster.state, cluster.state.node('w9')!));
+    await w9.leave();
+    await cluster.run(5_000);
+    expect((await cluster.engines.get('m0')!.nodes()).map((node) => node.id)).not.toContain(id);
+    expect(cluster.state.tables.settings.has(AGREED_SETTING + idOf('w9'))).toBe(false);
   });
 
   test('an engine that stayed in the swarm when its node was removed leaves and joins again', async () => {
