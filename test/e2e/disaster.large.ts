@@ -125,8 +125,8 @@ describe.skipIf(skipReason !== null)('5/3 with ten workers', { timeout: 20 * MIN
     console.log(await session.docker(by, 'service ps web --filter desired-state=running'));
     const after = await containers();
     console.log(`${[...before.keys()].filter((id) => after.has(id)).length} of ${before.size} containers ran all along`);
-    // A worker that found the new manager late counts as down for a while: Docker then starts its tasks elsewhere, and stops the old ones when it is back.
-    expect(after.size).toBeGreaterThanOrEqual(before.size);
+    // More than these: a worker that found the new manager late counts as down for a while, and Docker starts its tasks elsewhere too.
+    expect([...after.keys()]).toEqual(expect.arrayContaining([...before.keys()]));
     expect(await labels(by)).toEqual(labelled.filter((row) => !lost.includes(row.split(' ')[0] ?? '')));
     expect(labelled).toContainEqual(expect.stringMatching(/^node5 .*"disk":"ssd"/));
     await belt('swarm rebuild --yes');
