@@ -12,11 +12,13 @@ import type { Change } from '../store/commands.ts';
 import type { NodeRecord } from '../store/records.ts';
 import type { Sealer } from '../store/sealer.ts';
 import { type Assignment, assign, chooseFounder, type EngineReport, type Situation } from './assign.ts';
-import { lockWarnings, SEALED } from './autolock.ts';
-import type { Engine, EngineTokens } from './engine.ts';
+import { lockWarnings } from './autolock.ts';
+import type { Engine } from './engine.ts';
 import { EngineList } from './list.ts';
 import { type Action, type Agreed, type BeltNode, decide, mayDemote } from './reconcile.ts';
+import { Reform, UNDER_WAY } from './reform.ts';
 import { AGREED_SETTING } from './removal.ts';
+import { SwarmRecord } from './swarm-record.ts';
 
 export interface EngineDeskOptions {
   readonly group: Group;
@@ -34,20 +36,15 @@ export interface EngineDeskOptions {
   readonly saveSwarm: () => Promise<void>;
 }
 
-const SETTING = { founder: 'engine.founder', epoch: 'engine.epoch', leftBehind: 'engine.left-behind', node: AGREED_SETTING } as const;
 const CALL_MS = 10_000;
 /** Changes of Docker's nodes at once; its leader takes writes one after another anyway. */
 const AT_ONCE = 8;
 /** How long a founder may be silent until another is chosen, ms. */
 const FOUNDER_MS = 10_000;
-/** Removed nodes that are remembered. */
-const LEFT_BEHIND = 256;
 /** Agreements in one write. */
 const BATCH = 256;
-/** Without a quorum Docker thinks about every question for many seconds before it answers, `info` included. */
-const QUORUMLESS_MS = 40_000;
-/** Looking at Docker's list costs the leader at most one part in this many of its time, and waits no longer than `mostMs`. */
-const LOOK = { share: 20, mostMs: 10_000 } as const;
+/** Looking at Docker's list costs the leader at most one part in this many of its time, and waits no longer than `mostMs`; `rebuildingMs` while it is not known whether Docker's quorum lives. */
+const LOOK = { share: 20, mostMs: 10_000, rebuildingMs: 1_000 } as const;
 /** How often a demotion is looked for in the list, ms. */
 const POLL_MS = 300;
 
@@ -57,21 +54,26 @@ export class EngineDesk {
   readonly #options: EngineDeskOptions;
   readonly #reports = new Map<string, EngineReport>();
   readonly #list: EngineList;
+  readonly #record: SwarmRecord;
+  readonly #reform: Reform;
   #warnings: readonly string[] = [];
   #nextLook = 0;
-  #savedFor = -1;
   /** Until when this leader waits to hear from a founder that another chose, monotonic ms. */
   #founderDue: number | null = null;
 
   constructor(options: EngineDeskOptions) {
     this.#options = options;
-    this.#list = new EngineList(options.engine, options.clock);
+    const { group, engine, clock } = options;
+    this.#list = new EngineList(engine, clock);
+    this.#record = new SwarmRecord(group, options.sealer);
+    this.#reform = new Reform({ ...options, record: this.#record, epoch: () => group.epoch, write: (changes) => group.write(freshId(), { type: 'all', changes: [...changes] }) });
   }
 
   /** What an operator should know, one sentence each. */
   warnings(): readonly string[] {
     const { group } = this.#options;
-    return [...this.#warnings, ...lockWarnings(this.#reports, (id) => group.state.tables.nodes.get(id)?.name, this.#reports.get(group.id))];
+    const rebuilding = this.#warnings.length === 0 && group.state.tables.swarm !== null && !this.#record.current;
+    return [...(rebuilding ? [UNDER_WAY] : this.#warnings), ...lockWarnings(this.#reports, (id) => group.state.tables.nodes.get(id)?.name, this.#reports.get(group.id))];
   }
 
   /** Answers a node's report. Only the leader is asked. */
@@ -98,18 +100,19 @@ export class EngineDesk {
     if (group.state.tables.swarm === null) return this.#found();
     const started = clock.monotonic();
     try {
-      if (await this.#reform(signal) || await this.#handOver(signal)) return true;
+      const reform = await this.#reform.step(signal);
+      if (reform.step === 'waiting') return this.#wait(reform.says);
+      if (reform.step === 'done' || await this.#handOver(signal)) return true;
       const docker = await this.#list.look(this.#within(CALL_MS, signal));
       const decision = decide({ nodes: this.#beltNodes(), docker, agreed: this.#agreed(), abandoned: this.#list.abandoned() });
       this.#warnings = decision.warnings;
       await this.#carryOut(decision.actions, signal);
       return decision.actions.length > 0;
     } catch (error) {
-      this.#list.lost();
-      this.#warnings = [`Docker's swarm cannot be seen from this manager: ${(error as Error).message}`];
-      return false;
+      return this.#wait(`Docker's swarm cannot be seen from this manager: ${(error as Error).message}`);
     } finally {
-      this.#nextLook = clock.monotonic() + Math.min(LOOK.mostMs, LOOK.share * (clock.monotonic() - started));
+      const mostMs = this.#record.current ? LOOK.mostMs : LOOK.rebuildingMs;
+      this.#nextLook = clock.monotonic() + Math.min(mostMs, LOOK.share * (clock.monotonic() - started));
     }
   }
 
@@ -142,21 +145,14 @@ export class EngineDesk {
     }
   }
 
+  #wait(says: string): false {
+    this.#list.lost();
+    this.#warnings = [says];
+    return false;
+  }
+
   #within(ms: number, signal: AbortSignal): AbortSignal {
     return AbortSignal.any([signal, AbortSignal.timeout(ms)]);
-  }
-
-  #setting(key: string): string | null {
-    return this.#options.group.state.tables.settings.get(key)?.value ?? null;
-  }
-
-  #leftBehind(): string[] {
-    return JSON.parse(this.#setting(SETTING.leftBehind) ?? '[]') as string[];
-  }
-
-  /** The latest are enough: an engine that was removed long ago and still stands there can be told by hand. */
-  #leaveBehind(ids: readonly string[]): Change {
-    return { type: 'setting.set', key: SETTING.leftBehind, value: JSON.stringify(ids.slice(-LEFT_BEHIND)) };
   }
 
   #situation(node: NodeRecord): Situation {
@@ -167,70 +163,29 @@ export class EngineDesk {
     const own = this.#reports.get(group.id)?.isManager === true ? [advertise] : [];
     return {
       swarm: swarm === null ? null : { workerToken: sealer().open('swarm/worker', swarm.workerToken) },
-      founder: this.#setting(SETTING.founder),
+      founder: this.#record.founder,
       dockerId: node.dockerId,
-      leftBehind: new Set(this.#leftBehind()),
+      leftBehind: new Set(this.#record.leftBehind),
       managers: addresses.length > 0 ? addresses : own,
     };
   }
 
   /** Before there is a swarm: decides who forms it, or records the one that is there. */
   async #found(): Promise<boolean> {
-    const { group, ready, clock } = this.#options;
+    const { group, ready, clock, log } = this.#options;
     const managers = [...group.state.tables.nodes.values()].filter((node) => node.role === 'manager' && (node.id === group.id || ready(node.id)));
-    const current = this.#setting(SETTING.founder);
+    const current = this.#record.founder;
     // It may have formed the swarm under a leader that died before it wrote that down.
     if (current !== null && !this.#reports.has(current) && clock.monotonic() < (this.#founderDue ??= clock.monotonic() + FOUNDER_MS)) return false;
     const founder = chooseFounder(current, group.id, managers.map((node) => node.id), this.#reports);
     const tokens = founder === null ? null : (this.#reports.get(founder)?.tokens ?? null);
     if (tokens !== null) {
-      await this.#record(tokens);
+      log(`engine: the swarm is ${tokens.swarmId}`);
+      await group.write(freshId(), { type: 'all', changes: [this.#record.formed(tokens), this.#record.markCurrent()] });
       return true;
     }
     if (founder === null || founder === current) return false;
-    await group.write(freshId(), { type: 'setting.set', key: SETTING.founder, value: founder, ifRevision: group.state.tables.settings.get(SETTING.founder)?.revision ?? 0 });
-    return true;
-  }
-
-  async #record(tokens: EngineTokens, more: readonly Change[] = []): Promise<void> {
-    const { group, sealer, log } = this.#options;
-    const sealed = sealer();
-    const change: Change = {
-      type: 'swarm.set',
-      swarm: { swarmId: tokens.swarmId, workerToken: sealed.seal('swarm/worker', tokens.worker), managerToken: sealed.seal('swarm/manager', tokens.manager), unlockKey: null },
-    };
-    log(`engine: the swarm is ${tokens.swarmId}`);
-    await group.write(freshId(), { type: 'all', changes: [change, { type: 'setting.set', key: SETTING.epoch, value: String(group.epoch) }, ...more] });
-  }
-
-  /**
-   * After a rebuild of the agents' group: where Docker's swarm still has its quorum nothing is lost and nothing is done; where it has not,
-   * this engine goes on alone with the state it holds, and the other managers' engines are told to leave and join again.
-   */
-  async #reform(signal: AbortSignal): Promise<boolean> {
-    const { group, engine, advertise, saveSwarm, sealed, log } = this.#options;
-    if (Number(this.#setting(SETTING.epoch) ?? 0) >= group.epoch) return false;
-    const locked = await sealed();
-    this.#warnings = [locked ? SEALED : 'Docker’s half of the rebuild is under way'];
-    const list = await engine.nodes(this.#within(CALL_MS, signal)).catch(() => null);
-    if (list !== null) {
-      // Managers out of Raft: this engine has gone on alone already, under a leader that died before it wrote that down.
-      const others = list.filter(({ role, reachability, state }) => role === 'manager' && reachability === null && state !== 'ready').map(({ id }) => id);
-      const changes: Change[] = others.length === 0 ? [] : [this.#leaveBehind([...this.#leftBehind(), ...others])];
-      await group.write(freshId(), { type: 'all', changes: [{ type: 'setting.set', key: SETTING.epoch, value: String(group.epoch) }, ...changes] });
-      return true;
-    }
-    if (locked) throw new BeltError('engine', SEALED);
-    const info = await engine.info(this.#within(QUORUMLESS_MS, signal));
-    if (info === null) throw new BeltError('engine', 'Docker’s swarm has no quorum, and the engine of this manager does not answer');
-    if (!info.isManager) throw new BeltError('engine', 'Docker’s swarm has no quorum, and the engine of this manager cannot go on alone: it was no manager of it');
-    if (this.#savedFor !== group.epoch) await saveSwarm();
-    this.#savedFor = group.epoch;
-    log('engine: the swarm has no quorum left; this engine goes on alone');
-    const tokens = await engine.init({ advertise, availability: 'active', forceNew: true }, this.#within(6 * CALL_MS, signal));
-    const own = info.nodeId ?? (await engine.info(this.#within(CALL_MS, signal)))?.nodeId;
-    const others = (await engine.nodes(this.#within(CALL_MS, signal))).filter((node) => node.role === 'manager' && node.id !== own).map((node) => node.id);
-    await this.#record(tokens, [this.#leaveBehind(others)]);
+    await group.write(freshId(), this.#record.choose(founder));
     return true;
   }
 
@@ -258,7 +213,7 @@ export class EngineDesk {
   #agreed(): Map<string, Agreed> {
     const agreed = new Map<string, Agreed>();
     for (const { key, value } of this.#options.group.state.tables.settings.values()) {
-      if (key.startsWith(SETTING.node)) agreed.set(key.slice(SETTING.node.length), JSON.parse(value) as Agreed);
+      if (key.startsWith(AGREED_SETTING)) agreed.set(key.slice(AGREED_SETTING.length), JSON.parse(value) as Agreed);
     }
     return agreed;
   }
@@ -275,16 +230,16 @@ export class EngineDesk {
       if (action.do === 'drop') await engine.removeNode(action.dockerId, { force: true }, this.#within(CALL_MS, signal));
       else if (action.do === 'remove') {
         await engine.removeNode(action.dockerId, { force: true }, this.#within(CALL_MS, signal));
-        changes.push({ type: 'setting.remove', key: SETTING.node + action.node });
+        changes.push({ type: 'setting.remove', key: AGREED_SETTING + action.node });
         gone.push(action.dockerId);
-      } else if (action.do === 'agree') changes.push({ type: 'setting.set', key: SETTING.node + action.node, value: JSON.stringify(action.agreed) });
+      } else if (action.do === 'agree') changes.push({ type: 'setting.set', key: AGREED_SETTING + action.node, value: JSON.stringify(action.agreed) });
       else if (action.do === 'forget') {
-        changes.push({ type: 'node.facts', node: action.node, facts: { dockerId: null } }, { type: 'setting.remove', key: SETTING.node + action.node });
+        changes.push({ type: 'node.facts', node: action.node, facts: { dockerId: null } }, { type: 'setting.remove', key: AGREED_SETTING + action.node });
         gone.push(action.dockerId);
       }
       else if (action.do === 'adopt') changes.push(...adoption(action, group.state.tables.nodes.get(action.node)));
     }
-    if (gone.length > 0) changes.push(this.#leaveBehind([...this.#leftBehind(), ...gone]));
+    if (gone.length > 0) changes.push(this.#record.leaveBehind(gone));
     for (let at = 0; at < changes.length; at += BATCH) await group.write(freshId(), { type: 'all', changes: changes.slice(at, at + BATCH) });
   }
 }

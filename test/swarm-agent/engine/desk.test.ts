@@ -316,7 +316,7 @@ describe('afterwards', () => {
     cluster.epoch = 1;
     cluster.write({ type: 'node.remove', node: idOf('m0') });
     cluster.lead('m2');
-    await cluster.run(20_000);
+    await cluster.run(40_000);
     expect(cluster.saved).toEqual(['m2']);
     expect((await m2.nodes()).filter((node) => node.reachability !== null).map((node) => node.hostname)).toEqual(['m2']);
     const before = m1.dockerId;
@@ -327,6 +327,36 @@ describe('afterwards', () => {
     expect(list.find((node) => node.id === m1.dockerId)).toMatchObject({ role: 'manager', labels: { ...PLACE, disk: 'ssd' } });
     expect(list.map((node) => node.id)).not.toContain(before);
     expect(cluster.saved).toEqual(['m2']);
+  });
+
+  test('rebuild: a survivor that was Docker’s leader and still answers for a while as if nobody were gone goes on alone all the same', async () => {
+    const m2 = cluster.engines.get('m2')!;
+    const nodes = m2.nodes.bind(m2);
+    const stale = (await nodes()).map((node) => (node.reachability === null ? node : { ...node, reachability: node.hostname === 'm2' ? 'leader' as const : 'reachable' as const }));
+    const stepsDown = cluster.time.monotonic() + 19_000;
+    m2.nodes = () => (cluster.time.monotonic() < stepsDown ? Promise.resolve(stale) : nodes());
+    for (const name of ['m0', 'm1']) cluster.engines.get(name)!.running = false;
+    cluster.epoch = 1;
+    cluster.write({ type: 'node.remove', node: idOf('m0') });
+    cluster.lead('m2');
+    expect(cluster.desk.warnings()).toEqual(['Docker’s half of the rebuild is under way']);
+    await cluster.run(60_000);
+    expect(cluster.saved).toEqual(['m2']);
+    expect((await nodes()).filter((node) => node.reachability !== null).map((node) => node.hostname)).toEqual(['m2']);
+    expect(cluster.world.roleChanges).not.toContain('m0 worker');
+  });
+
+  test('rebuild: Docker’s managers that choose a leader meanwhile keep their swarm', async () => {
+    const m2 = cluster.engines.get('m2')!;
+    const nodes = m2.nodes.bind(m2);
+    const elected = cluster.time.monotonic() + 19_000;
+    m2.nodes = () => (cluster.time.monotonic() < elected ? Promise.reject(new Error('The swarm does not have a leader.')) : nodes());
+    cluster.epoch = 1;
+    cluster.lead('m2');
+    await cluster.run(60_000);
+    expect(cluster.saved).toEqual([]);
+    expect(cluster.shown()).toEqual(FORMED);
+    expect(cluster.desk.warnings()).toEqual([]);
   });
 
   test('rebuild: however often the engine fails to go on alone, its directory is saved once, as it was', async () => {
@@ -397,14 +427,14 @@ describe('afterwards', () => {
       m0.running = m1.running = false;
       cluster.epoch = 1;
       cluster.lead('m2');
-      await cluster.run(20_000);
+      await cluster.run(40_000);
       expect(m2.swarm).not.toBeNull();
       expect(cluster.saved).toEqual([]);
       expect(cluster.desk.warnings()[0]).toMatch(/lost its quorum under autolock.*unlock each/);
       m0.running = m1.running = m0.locked = m1.locked = true;
       await cluster.run(20_000);
       m0.locked = m1.locked = false;
-      await cluster.run(20_000);
+      await cluster.run(40_000);
       expect([m0, m1, m2].map(({ dockerId }) => dockerId)).toEqual(ids);
       expect(cluster.desk.warnings()).toEqual([expect.stringContaining('autolock is on')]);
       expect(cluster.shown()).toEqual(FORMED);
@@ -428,7 +458,7 @@ describe('afterwards', () => {
 
   test('rebuild of the agents where Docker kept its quorum: the swarm is left as it is', async () => {
     cluster.epoch = 1;
-    await cluster.run(5_000);
+    await cluster.run(40_000);
     expect(cluster.saved).toEqual([]);
     expect(cluster.shown()).toEqual(FORMED);
   });

@@ -1,0 +1,90 @@
+/**
+ * Docker's half of a rebuild: where its swarm still has its quorum nothing is lost and nothing is done; where it has not, this engine goes on
+ * alone with the state it holds, and the other managers' engines are told to leave and join again.
+ */
+import { BeltError } from '../../errors.ts';
+import type { Clock, Log } from '../ports.ts';
+import type { Change } from '../store/commands.ts';
+import { SEALED } from './autolock.ts';
+import type { Engine } from './engine.ts';
+import { QuorumWatch } from './quorum-watch.ts';
+import type { SwarmRecord } from './swarm-record.ts';
+
+export interface ReformOptions {
+  readonly engine: Engine;
+  readonly record: SwarmRecord;
+  /** How often the agents' group was reformed. */
+  readonly epoch: () => number;
+  /** Writes all of the changes or none. */
+  readonly write: (changes: readonly Change[]) => Promise<unknown>;
+  /** This machine's address in Docker's swarm. */
+  readonly advertise: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Whether Docker's autolock seals the swarm directory of this machine's engine. */
+  readonly sealed: () => Promise<boolean>;
+  /** Keeps a copy of the engine's swarm directory aside before it is changed for good. */
+  readonly saveSwarm: () => Promise<void>;
+}
+
+const CALL_MS = 10_000;
+/** A forced new cluster reads the whole state back in first. */
+const INIT_MS = 60_000;
+/** Without a quorum Docker thinks about every question for many seconds before it answers, `info` included. */
+const QUORUMLESS_MS = 40_000;
+
+/** Said until it is done. */
+export const UNDER_WAY = 'Docker’s half of the rebuild is under way';
+
+/** `waiting`: it does not show yet whether Docker's quorum is lost; the swarm is left alone until it does. */
+export type ReformStep = { readonly step: 'nothing' | 'done' } | { readonly step: 'waiting'; readonly says: string };
+
+export class Reform {
+  readonly #options: ReformOptions;
+  /** Of which epoch the swarm directory was saved, and the quorum is watched. */
+  #savedFor = -1;
+  #watched: { readonly epoch: number; readonly quorum: QuorumWatch } | null = null;
+
+  constructor(options: ReformOptions) {
+    this.#options = options;
+  }
+
+  /** What is to be done after the agents' latest reform, a step at a time. Rejects with `engine` where this engine cannot go on alone. */
+  async step(signal: AbortSignal): Promise<ReformStep> {
+    const { engine, record, epoch, write, sealed, clock } = this.#options;
+    if (record.current) return { step: 'nothing' };
+    if (this.#watched?.epoch !== epoch()) this.#watched = { epoch: epoch(), quorum: new QuorumWatch() };
+    const started = clock.monotonic();
+    const list = await engine.nodes(within(CALL_MS, signal)).catch(() => null);
+    const verdict = this.#watched.quorum.look(list, { started, now: clock.monotonic() });
+    if (verdict === 'unsure') return { step: 'waiting', says: await sealed() ? SEALED : UNDER_WAY };
+    if (verdict === 'lost') {
+      await this.#goOnAlone(signal);
+      return { step: 'done' };
+    }
+    // Managers out of Raft: this engine has gone on alone already, under a leader that died before it wrote that down.
+    const others = list?.filter(({ role, reachability, state }) => role === 'manager' && reachability === null && state !== 'ready').map(({ id }) => id) ?? [];
+    await write([record.markCurrent(), ...(others.length === 0 ? [] : [record.leaveBehind(others)])]);
+    return { step: 'done' };
+  }
+
+  async #goOnAlone(signal: AbortSignal): Promise<void> {
+    const { engine, record, epoch, write, advertise, sealed, saveSwarm, log } = this.#options;
+    if (await sealed()) throw new BeltError('engine', SEALED);
+    const info = await engine.info(within(QUORUMLESS_MS, signal));
+    if (info === null) throw new BeltError('engine', 'Docker’s swarm has no quorum, and the engine of this manager does not answer');
+    if (!info.isManager) throw new BeltError('engine', 'Docker’s swarm has no quorum, and the engine of this manager cannot go on alone: it was no manager of it');
+    if (this.#savedFor !== epoch()) await saveSwarm();
+    this.#savedFor = epoch();
+    log('engine: the swarm has no quorum left; this engine goes on alone');
+    const tokens = await engine.init({ advertise, availability: 'active', forceNew: true }, within(INIT_MS, signal));
+    const own = info.nodeId ?? (await engine.info(within(CALL_MS, signal)))?.nodeId;
+    const others = (await engine.nodes(within(CALL_MS, signal))).filter((node) => node.role === 'manager' && node.id !== own).map((node) => node.id);
+    log(`engine: the swarm is ${tokens.swarmId}`);
+    await write([record.formed(tokens), record.markCurrent(), record.leaveBehind(others)]);
+  }
+}
+
+function within(ms: number, signal: AbortSignal): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(ms)]);
+}
