@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 
 import { BeltError, isBeltError } from '../errors.ts';
 import type { MachineRecord } from '../inventory/state.ts';
+import { wayOn } from '../provision/way-on.ts';
 import { loadPrivateKey, type SshConnection, type SshPrivateKey } from '../ssh/client.ts';
 import { waitForSsh } from '../ssh/wait.ts';
 import type { ClusterView, Context } from './context.ts';
@@ -38,7 +39,7 @@ export class RemoteAccess {
       hostKey: pinned === undefined ? 'first-sight' : { pinned }, budgetMs: isOff ? 0 : bootMs, onRetry: (error) => this.#sayWaiting(error, bootMs),
     }).catch((error: unknown) => {
       if (!isOff || !isBeltError(error, 'unreachable')) throw error;
-      throw new BeltError('unreachable', `${machine.name} is off`, { machine: machine.name, cause: error, next: `belt start ${machine.name}` });
+      throw new BeltError('unreachable', `${machine.name} is off`, { machine: machine.name, cause: error, next: wayOn([machine.name], () => machine.driver) });
     });
     if (pinned === undefined) this.#met.set(machine.name, connection.hostKey.openssh);
     return connection;

@@ -6,6 +6,7 @@ import { addressOf } from '../bootstrap/wanted.ts';
 import { BeltError, isBeltError } from '../errors.ts';
 import type { HostKeyRecord } from '../inventory/state.ts';
 import type { Machine } from '../provision/driver.ts';
+import { wayOn } from '../provision/way-on.ts';
 import type { SshConnection } from '../ssh/client.ts';
 import { loadPrivateKey, type SshPrivateKey } from '../ssh/client.ts';
 import { waitForSsh } from '../ssh/wait.ts';
@@ -50,7 +51,7 @@ export class MachineConnections {
       onRetry: (error) => error.code === 'ssh_auth' && onKeyRefused?.(error, budgetMs),
     }).catch((error: unknown) => {
       if (!isOff || !isBeltError(error, 'unreachable')) throw error;
-      throw new BeltError('unreachable', `${machine.name} is off`, { machine: machine.name, cause: error, next: `belt start ${machine.name}` });
+      throw new BeltError('unreachable', `${machine.name} is off`, { machine: machine.name, cause: error, next: wayOn([machine.name], () => machine.driver) });
     });
     if (known === null) {
       onFirstSight?.(machine.name, connection.hostKey.fingerprint);

@@ -6,6 +6,7 @@ import { compressNames } from '../range/compress.ts';
 import { RESERVED } from '../range/names.ts';
 import { judgeLoss, lossOrder } from '../topology/quorum.ts';
 import { runAll } from '../provision/run-all.ts';
+import { wayOn } from '../provision/way-on.ts';
 import type { Report } from './operations.ts';
 import type { Swarm } from './swarm.ts';
 
@@ -64,7 +65,7 @@ async function settled(swarm: Swarm, name: string, signal: AbortSignal): Promise
     answered = performance.now();
     const node = nodes.find((row) => row.name === name);
     if (node === undefined || node.becoming === null) return;
-    if (node.status === 'down') throw new BeltError('unreachable', `${name} is down; it becomes a ${node.becoming} when it is back`, { machine: name, next: `belt start ${name}` });
+    if (node.status === 'down') throw new BeltError('unreachable', `${name} is down; it becomes a ${node.becoming} when it is back`, { machine: name, next: wayOn([name], swarm.driverOf) });
     if (performance.now() > deadline) throw new BeltError('timeout', `${name} is not a ${node.becoming} after ${LOOK.forMs / 1000} s; the swarm goes on with it`, { machine: name, next: 'belt swarm nodes' });
     await sleep(LOOK.everyMs, undefined, { signal });
   }

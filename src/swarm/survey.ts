@@ -2,8 +2,8 @@
  * How the managers are, asked of each over the node plane, quorum or not. Every operation begins with it: it finds the leader, tells a lost quorum
  * before anything is sent, and is what the guard and a rebuild decide by. What decides here is pure.
  */
-import { compressNames } from '../range/compress.ts';
 import { compareNames } from '../provision/fleet.ts';
+import { wayOn } from '../provision/way-on.ts';
 import { noQuorum, quorumOf } from '../topology/quorum.ts';
 import { BeltError } from '../errors.ts';
 import type { CallResult } from '../swarm-agent/api/calls.ts';
@@ -60,10 +60,10 @@ export function isElecting(survey: Survey): boolean {
   return hasQuorum(survey) && survey.leader === null;
 }
 
-/** The refusal of a cluster call for want of managers: nothing was sent. */
-export function quorumError({ voters, reachable }: Survey): BeltError {
+/** The refusal of a cluster call for want of managers: nothing was sent. `driverOf`: how the silent ones are switched on. */
+export function quorumError({ voters, reachable }: Survey, driverOf: (name: string) => string | undefined = () => undefined): BeltError {
   const silent = voters.map(({ name }) => name).filter((name) => !reachable.includes(name));
   return new BeltError('no_quorum', noQuorum(reachable.length, voters.length), {
-    next: `start what is off (belt start '${compressNames(silent)}'), or when it is gone for good: belt swarm rebuild`,
+    next: `start what is off (${wayOn(silent, driverOf)}), or when it is gone for good: belt swarm rebuild`,
   });
 }

@@ -42,6 +42,9 @@ export class Swarm {
     this.#client = createAgentClient(options.credentials, { connectTimeoutMs: PACE.dial, identify });
   }
 
+  /** Of a machine that the inventory has. */
+  readonly driverOf = (name: string): string | undefined => this.#options.machines.get(name)?.driver;
+
   get book(): AgentBook {
     return this.#options.book;
   }
@@ -73,7 +76,7 @@ export class Swarm {
   async cluster<N extends ClusterCall>(call: N, params: CallParams<N>, options: AgentCallOptions = {}): Promise<CallResult<N>> {
     const survey = await this.survey();
     if (survey.voters.length === 0) throw noSwarm();
-    if (!hasQuorum(survey)) throw quorumError(survey);
+    if (!hasQuorum(survey)) throw quorumError(survey, this.driverOf);
     const managers = [...survey.reachable].sort((a, b) => Number(b === survey.leader) - Number(a === survey.leader)).map((name) => this.endpoint(name));
     const request = options.request ?? randomBytes(16).toString('hex');
     const began = performance.now();

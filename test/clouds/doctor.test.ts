@@ -58,10 +58,14 @@ it('hosts that exist already: adopted by name and by turn, down ones named, forg
     expect(created.exit).toBe(3);
     expect(rows(created.stdout).slice(1).map((row) => [row[0]?.replace(/\d$/, ''), row[2], row[3], row.at(-1)])).toEqual([['mg', '4096', 'rack1', 'active'], ['node', '-', 'generic', 'active']]);
     expect(created.stderr).toContain(`${at(2)}:${hosts.port} refuses the connection`);
+    await hosts.down(at(0));
     const stopped = await belt('stop mg0');
     expect([stopped.exit, stopped.stderr]).toEqual([1, expect.stringContaining('belt cannot stop a host that it did not make')]);
-    await hosts.down(at(0));
     expect((await belt('status')).stdout).toMatch(/^off +1 +mg0$/m);
+    const held = await belt('rm mg0');
+    expect([held.exit, held.stderr]).toEqual([5, expect.stringContaining('Forget machine mg0, which goes on running, of cluster default?')]);
+    const off = await belt('ssh mg0 true');
+    expect([off.exit, off.stderr]).toEqual([255, expect.stringMatching(/^belt: mg0 is off.*\nnext: switch mg0 on by hand\n$/s)]);
     expect((await belt('rm mg0 --yes')).stdout).toBe('mg0: forgotten; the host goes on running\n');
     expect(rows((await belt('ls')).stdout)).toHaveLength(2);
   } finally {

@@ -1,7 +1,8 @@
-/** `belt rm RANGE`: destroys machines; one that is absent is "already gone". */
+/** `belt rm RANGE`: destroys machines, and forgets those that belt did not make; one that is absent is "already gone". */
 import type { Outcome } from '../../errors.ts';
 import { clusterExists } from '../../inventory/cluster.ts';
 import { readCurrent, writeCurrent } from '../../inventory/home.ts';
+import type { MachineRecord } from '../../inventory/state.ts';
 import { destroyMachines } from '../../provision/bulk.ts';
 import { compressNames } from '../../range/compress.ts';
 import { defineCommand } from '../command.ts';
@@ -19,16 +20,29 @@ export const command = defineCommand({
     const names = readRanges(ctx, args.ranges, { refuseFiles: { force: args.force } });
     const cluster = ctx.cluster();
     if (!cluster.exists) ctx.ui.note(noCluster(cluster).message);
-    const present = (await selectMachines(ctx, cluster, names)).machines.map((machine) => machine.name);
+    const { machines } = await selectMachines(ctx, cluster, names);
+    const present = machines.map((machine) => machine.name);
     if (present.length > 0) {
       await ctx.guard(cluster, present, 'rm', args.force);
-      await ctx.ui.confirm(`Destroy ${present.length === 1 ? 'machine' : `${present.length} machines`} ${compressNames(present)} of cluster ${cluster.name}?`);
+      await ctx.ui.confirm(`${await whatHappens(ctx, machines)} of cluster ${cluster.name}?`);
     }
     const destroyed = present.length === 0 || !clusterExists(ctx.home, cluster.name) ? [] : await removeMachines(ctx, present, args.force);
     const byName = new Map(destroyed.map((outcome) => [outcome.name, outcome]));
     reportOutcomes(ctx, names.map((name) => byName.get(name) ?? { name, ok: true, value: undefined, note: 'already gone' }), 'removed');
   },
 });
+
+/** `Destroy machine node1 and forget 2 machines mg[0:1], which go on running,`: what a driver did not make it does not destroy. */
+async function whatHappens(ctx: Context, machines: readonly MachineRecord[]): Promise<string> {
+  const kept = new Set((await ctx.drivers(machines.map(({ driver }) => driver))).filter(({ abilities }) => !abilities.destroys).map(({ name }) => name));
+  const some = (those: readonly MachineRecord[]): string => `${those.length === 1 ? 'machine' : `${those.length} machines`} ${compressNames(those.map(({ name }) => name))}`;
+  const [hosts, ours] = [machines.filter(({ driver }) => kept.has(driver)), machines.filter(({ driver }) => !kept.has(driver))];
+  const words = [
+    ...(ours.length > 0 ? [`destroy ${some(ours)}`] : []),
+    ...(hosts.length > 0 ? [`forget ${some(hosts)}, which ${hosts.length === 1 ? 'goes' : 'go'} on running,`] : []),
+  ].join(' and ');
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
 
 /** Destroys machines of the current cluster under its lock; one that was active is so no more. */
 async function removeMachines(ctx: Context, names: readonly string[], force: boolean): Promise<Outcome[]> {

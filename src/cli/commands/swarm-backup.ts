@@ -24,7 +24,7 @@ export const command = defineCommand({
       if (survey.voters.length === 0) throw new BeltError('failed', 'the machines of this cluster form no swarm yet', { next: 'belt swarm form M/D RANGE' });
       // The leader knows all that was acknowledged; without one the manager that answers first is better than none.
       const from = survey.leader ?? survey.reachable[0];
-      if (from === undefined) throw quorumError(survey);
+      if (from === undefined) throw quorumError(survey, swarm.driverOf);
       return { backup: await unpackBackup((await swarm.node(from, 'node.backup', {}, { timeoutMs: 30_000 })).backup), survey };
     });
     if (args.file === undefined) mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
