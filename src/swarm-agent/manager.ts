@@ -83,7 +83,7 @@ export class Manager {
     this.#calls = new ClusterCalls({
       group, sight: () => this.#sight(), wake, outOfRaft: (id, deadline) => this.#outOfRaft(id, deadline),
       stepDown: (id, deadline, force) => this.#desk.stepDown(id, { force, signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(Math.max(1, Math.floor(deadline - clock.monotonic())))]) }),
-      engineWarnings: () => this.#desk.warnings(),
+      engines: () => ({ warnings: this.#desk.warnings(), rebuilding: this.#desk.rebuilding }),
     });
     this.#certificates = new CertificateCalls({ clock, group, sealer, enrolment: this.enrolment, wake, follows: (id) => this.#follows(id) });
     this.#reconciler = new Reconciler({ clock, group, log, steps: true, also: [() => this.#certificates.rotateFurther().then((moved) => (this.#sessions.changed(), moved))] });

@@ -2,6 +2,8 @@
  * Managers are gone for good: the survivor that knows most goes on alone, and everybody who can be reached comes back to it. Stands on the node plane
  * only until the survivor leads again. Each part finds out what is done already, so the whole can be repeated.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { BeltError, type Outcome } from '../errors.ts';
 import type { Machine } from '../provision/driver.ts';
 import { runAll } from '../provision/run-all.ts';
@@ -107,6 +109,8 @@ export interface Rebuilt {
 /** How long the survivor may take to lead, and a node to come back, ms. */
 const REFORM_MS = 15_000;
 const REJOIN_MS = 15_000;
+/** How long the engines' half is waited for and how often it is asked after, ms: Docker alone takes up to 25 s to show that its quorum is lost. */
+const ENGINES = { forMs: 180_000, everyMs: 1_000 } as const;
 
 /** Carries out the plan; `replacements` join as managers at the end. */
 export async function rebuildSwarm(hands: Hands, plan: RebuildPlan, replacements: readonly Machine[], byName: ReadonlyMap<string, Machine>, report: Report): Promise<Rebuilt> {
@@ -127,8 +131,7 @@ export async function rebuildSwarm(hands: Hands, plan: RebuildPlan, replacements
   const rejoined = await rejoinNodes(hands, plan.rejoin, address, report);
   const replaced = await bringManagers(hands, replacements, address, report);
   swarm.forgetSurvey();
-  // What is done is done, whether or not somebody can be asked about it now.
-  const warnings = await swarm.cluster('cluster.status', {}).then((status) => status.warnings, () => []);
+  const warnings = await enginesFollow(hands, report);
   return { survivor: survivor.machine, reformed: plan.reform, epoch: raft.epoch, rejoined, replaced, removed, absent: plan.absent, warnings };
 }
 
@@ -152,6 +155,19 @@ export async function rejoinNodes(hands: Hands, names: readonly string[], addres
   return runAll(names, async (name) => (await swarm.node(name, 'node.rejoin', { managers: [address] }, { timeoutMs: REJOIN_MS })).role, {
     limit, signal, nameOf: (name) => name, onDone: (_outcome, done, failed) => report({ done, failed }),
   });
+}
+
+/** Waits for the engines' swarm; the agents bring it back whether or not somebody waits. Resolves with what there is to say. */
+async function enginesFollow({ swarm, signal }: Hands, report: Report): Promise<readonly string[]> {
+  const deadline = performance.now() + ENGINES.forMs;
+  for (;;) {
+    // What is done is done, whether or not somebody can be asked about it now.
+    const status = await swarm.cluster('cluster.status', {}).catch(() => null);
+    if (status === null || !status.rebuilding || performance.now() > deadline) return status?.warnings ?? [];
+    report({ note: 'the engines’ swarm' });
+    await sleep(ENGINES.everyMs, undefined, { signal });
+    swarm.forgetSurvey();
+  }
 }
 
 /** Machines join as managers, for those that are gone. */

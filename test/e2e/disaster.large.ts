@@ -111,7 +111,7 @@ describe.skipIf(skipReason !== null)('5/3 with ten workers', { timeout: 20 * MIN
     await belt(`rm --yes --force ${lost.join(' ')}`);
     const started = Date.now();
     await belt('swarm rebuild --yes');
-    console.log(`agents rebuilt after ${((Date.now() - started) / 1000).toFixed(1)} s`);
+    console.log(`belt swarm rebuild: ${((Date.now() - started) / 1000).toFixed(1)} s`);
     const by = await until('Docker: two managers, twelve ready, no ghosts', 4 * MINUTES, async () => {
       for (const name of kept) {
         const rows = await session.dockerNodes(name).catch(() => []);

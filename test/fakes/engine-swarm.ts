@@ -53,6 +53,7 @@ export class EngineWorld {
 export class FakeEngine implements Engine {
   readonly kind = 'docker';
   readonly socketPath = '/nowhere';
+  readonly dataRoot = '/nowhere';
   readonly name: string;
   readonly #world: EngineWorld;
   running = true;

@@ -17,7 +17,7 @@ export interface ClusterCallsOptions {
   /** Takes a manager out of the engine's own quorum first. Rejects where that would break it, unless `force`. */
   readonly stepDown: (id: string, deadline: number, force: boolean) => Promise<void>;
   /** What the operator should know of the engines. */
-  readonly engineWarnings: () => readonly string[];
+  readonly engines: () => { readonly warnings: readonly string[]; readonly rebuilding: boolean };
 }
 
 /** What every write carries: its request id, when a repeat was first sent (ms since 1970), and until when the caller waits (monotonic ms). */
@@ -46,7 +46,8 @@ export class ClusterCalls {
   async status(): Promise<CallResult<'cluster.status'>> {
     await this.#options.group.read();
     const status = swarmStatus(this.#options.sight());
-    return { ...status, warnings: [...status.warnings, ...this.#options.engineWarnings()] };
+    const { warnings, rebuilding } = this.#options.engines();
+    return { ...status, warnings: [...status.warnings, ...warnings], rebuilding };
   }
 
   async journal({ limit }: CheckedParams<'cluster.journal'>): Promise<CallResult<'cluster.journal'>> {

@@ -180,6 +180,8 @@ export const SwarmStatus = v.object({
   reachable: count,
   tolerates: v.object({ nodes: count, datacenters: v.array(v.string()) }),
   warnings: v.array(v.string()),
+  /** Whether the engines' half of a rebuild is still to come by itself. */
+  rebuilding: v.optional(v.boolean(), false),
   raft: v.object({
     epoch: count,
     commitIndex: count,

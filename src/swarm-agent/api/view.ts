@@ -76,7 +76,7 @@ export function quorumOf(managers: number): number {
   return Math.floor(managers / 2) + 1;
 }
 
-export function swarmStatus(sight: Sight): SwarmStatus {
+export function swarmStatus(sight: Sight): Omit<SwarmStatus, 'rebuilding'> {
   const { raft, state } = sight;
   const managers = managerRows(sight);
   const voters = managers.filter(({ voter }) => voter);

@@ -111,13 +111,13 @@ export class EngineAttachment {
 
   /** Keeps the engine's swarm directory beside the agent's own state. */
   saveSwarm(): Promise<void> {
-    const { identity, clock } = this.#options;
-    return saveSwarmFolder(path.join(identity.files.paths.state, 'backup'), new Date(clock.now()));
+    const { engine, identity, clock } = this.#options;
+    return saveSwarmFolder(engine, path.join(identity.files.paths.state, 'backup'), new Date(clock.now()));
   }
 
   /** Whether the engine's swarm is sealed by Docker's autolock. */
   sealed(): Promise<boolean> {
-    return swarmSealed();
+    return swarmSealed(this.#options.engine);
   }
 
   async close(): Promise<void> {

@@ -12,11 +12,11 @@ import type { Change } from '../store/commands.ts';
 import type { NodeRecord } from '../store/records.ts';
 import type { Sealer } from '../store/sealer.ts';
 import { type Assignment, assign, chooseFounder, type EngineReport, type Situation } from './assign.ts';
-import { lockWarnings } from './autolock.ts';
+import { lockWarnings, SEALED } from './autolock.ts';
 import type { Engine } from './engine.ts';
 import { EngineList } from './list.ts';
 import { type Action, type Agreed, type BeltNode, decide, mayDemote } from './reconcile.ts';
-import { Reform, UNDER_WAY } from './reform.ts';
+import { Reform } from './reform.ts';
 import { AGREED_SETTING } from './removal.ts';
 import { SwarmRecord } from './swarm-record.ts';
 
@@ -72,8 +72,12 @@ export class EngineDesk {
   /** What an operator should know, one sentence each. */
   warnings(): readonly string[] {
     const { group } = this.#options;
-    const rebuilding = this.#warnings.length === 0 && group.state.tables.swarm !== null && !this.#record.current;
-    return [...(rebuilding ? [UNDER_WAY] : this.#warnings), ...lockWarnings(this.#reports, (id) => group.state.tables.nodes.get(id)?.name, this.#reports.get(group.id))];
+    return [...(this.#toReform && this.#warnings.length === 0 ? [this.#reform.says] : this.#warnings), ...lockWarnings(this.#reports, (id) => group.state.tables.nodes.get(id)?.name, this.#reports.get(group.id))];
+  }
+
+  /** Whether Docker's half of a rebuild is still to come; not where only the operator can help it on. */
+  get rebuilding(): boolean {
+    return this.#toReform && this.#reform.says !== SEALED;
   }
 
   /** Answers a node's report. Only the leader is asked. */
@@ -100,9 +104,9 @@ export class EngineDesk {
     if (group.state.tables.swarm === null) return this.#found();
     const started = clock.monotonic();
     try {
-      const reform = await this.#reform.step(signal);
-      if (reform.step === 'waiting') return this.#wait(reform.says);
-      if (reform.step === 'done' || await this.#handOver(signal)) return true;
+      const step = await this.#reform.step(signal);
+      if (step === 'waiting') return this.#wait(this.#reform.says);
+      if (step === 'done' || await this.#handOver(signal)) return true;
       const docker = await this.#list.look(this.#within(CALL_MS, signal));
       const decision = decide({ nodes: this.#beltNodes(), docker, agreed: this.#agreed(), abandoned: this.#list.abandoned() });
       this.#warnings = decision.warnings;
@@ -143,6 +147,10 @@ export class EngineDesk {
       await new Promise<void>((resolve) => clock.after(POLL_MS, resolve));
       if (options.signal.aborted) throw new BeltError('timeout', `Docker has not let go of manager ${node.name} yet; it tries again every few seconds`, { machine: node.name, next: 'the same command again' });
     }
+  }
+
+  get #toReform(): boolean {
+    return this.#options.group.state.tables.swarm !== null && !this.#record.current;
   }
 
   #wait(says: string): false {

@@ -22,6 +22,12 @@ interface SwarmInfo {
   readonly Cluster?: { readonly ID?: string } | null;
 }
 
+interface ApiInfo {
+  readonly ServerVersion: string;
+  readonly DockerRootDir?: string;
+  readonly Swarm?: SwarmInfo;
+}
+
 interface ApiNode {
   readonly ID: string;
   readonly Version: { readonly Index: number };
@@ -55,7 +61,7 @@ function engineError(error: unknown, what: string): BeltError {
   return new BeltError('engine', `${what}: ${said}`, { cause: error, retryable: failure.statusCode === 503 || failure.statusCode === 500 });
 }
 
-function toEngineInfo(info: { ServerVersion: string; Swarm?: SwarmInfo }): EngineInfo {
+function toEngineInfo(info: ApiInfo): EngineInfo {
   const swarm = info.Swarm;
   const states = ['inactive', 'pending', 'active', 'locked'] as const;
   return {
@@ -92,6 +98,7 @@ const UPDATE_TRIES = 5;
 class DockerEngine implements Engine {
   readonly kind = 'docker';
   readonly socketPath: string;
+  dataRoot = '/var/lib/docker';
   readonly #docker: Docker;
 
   constructor(socketPath: string) {
@@ -101,7 +108,9 @@ class DockerEngine implements Engine {
 
   async info(signal: AbortSignal): Promise<EngineInfo | null> {
     try {
-      return toEngineInfo(await this.#call('GET', '/info', undefined, signal));
+      const info = await this.#call<ApiInfo>('GET', '/info', undefined, signal);
+      this.dataRoot = info.DockerRootDir || this.dataRoot;
+      return toEngineInfo(info);
     } catch {
       return null;
     }

@@ -49,6 +49,8 @@ export interface Engine {
   nodes(signal: AbortSignal): Promise<EngineNode[]>;
   updateNode(id: string, change: Partial<Pick<EngineNode, 'role' | 'availability' | 'labels'>>, signal: AbortSignal): Promise<void>;
   removeNode(id: string, options: { readonly force: boolean }, signal: AbortSignal): Promise<void>;
+  /** Where the engine keeps its data (Docker's data-root), as it last told; the usual place until it told. */
+  readonly dataRoot: string;
   /** The socket that port 2376 pipes to; null where there is no engine. */
   readonly socketPath: string | null;
 }

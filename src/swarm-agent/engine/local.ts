@@ -8,7 +8,6 @@ import { noEngine } from './none.ts';
 
 /** Where distributions and Docker's own packages put the daemon: an engine that is installed and only not up yet is an engine. */
 const DAEMONS = ['/usr/bin/dockerd', '/usr/sbin/dockerd', '/usr/local/bin/dockerd'];
-const SWARM_FOLDER = '/var/lib/docker/swarm';
 
 /** Docker Engine where it is installed. A machine that is a folder of another one (`root` not empty: `local`) has none, and is spared its client. */
 export async function engineOf(root: string, machine: string): Promise<Engine> {
@@ -18,13 +17,14 @@ export async function engineOf(root: string, machine: string): Promise<Engine> {
 }
 
 /** Whether Docker's autolock keeps this manager's key and log shut to all who do not have the unlock key. */
-export async function swarmSealed(from: string = SWARM_FOLDER): Promise<boolean> {
-  const key = await readFile(path.join(from, 'certificates', 'swarm-node.key'), 'latin1').catch(() => '');
+export async function swarmSealed({ dataRoot }: Pick<Engine, 'dataRoot'>): Promise<boolean> {
+  const key = await readFile(path.join(dataRoot, 'swarm', 'certificates', 'swarm-node.key'), 'latin1').catch(() => '');
   return key.includes('ENCRYPTED');
 }
 
 /** Copies the engine's swarm directory (its Raft log, certificates and keys) below `folder`, before it is changed for good. */
-export async function saveSwarmFolder(folder: string, now: Date, from: string = SWARM_FOLDER): Promise<void> {
+export async function saveSwarmFolder({ dataRoot }: Pick<Engine, 'dataRoot'>, folder: string, now: Date): Promise<void> {
+  const from = path.join(dataRoot, 'swarm');
   if (!existsSync(from)) return;
   const target = path.join(folder, `docker-swarm-${now.toISOString().replace(/[:.]/g, '-')}`);
   await mkdir(target, { recursive: true, mode: 0o700 });

@@ -6,7 +6,7 @@ import type { Engine } from './engine.ts';
 export function noEngine(machine: string): Engine {
   const refuse = (): Promise<never> => Promise.reject(new BeltError('no_engine', `no engine is installed on ${machine}`, { machine }));
   return {
-    kind: 'none', socketPath: null, info: () => Promise.resolve(null), leave: () => Promise.resolve(),
+    kind: 'none', socketPath: null, dataRoot: '', info: () => Promise.resolve(null), leave: () => Promise.resolve(),
     init: refuse, join: refuse, tokens: refuse, nodes: refuse, updateNode: refuse, removeNode: refuse,
   };
 }

@@ -33,39 +33,45 @@ const INIT_MS = 60_000;
 /** Without a quorum Docker thinks about every question for many seconds before it answers, `info` included. */
 const QUORUMLESS_MS = 40_000;
 
-/** Said until it is done. */
-export const UNDER_WAY = 'Docker’s half of the rebuild is under way';
+const UNDER_WAY = 'Docker’s half of the rebuild is under way';
 
 /** `waiting`: it does not show yet whether Docker's quorum is lost; the swarm is left alone until it does. */
-export type ReformStep = { readonly step: 'nothing' | 'done' } | { readonly step: 'waiting'; readonly says: string };
+export type ReformStep = 'nothing' | 'done' | 'waiting';
 
 export class Reform {
   readonly #options: ReformOptions;
   /** Of which epoch the swarm directory was saved, and the quorum is watched. */
   #savedFor = -1;
+  #says = UNDER_WAY;
   #watched: { readonly epoch: number; readonly quorum: QuorumWatch } | null = null;
 
   constructor(options: ReformOptions) {
     this.#options = options;
   }
 
+  /** While it is not done: how it stands, for the operator. */
+  get says(): string {
+    return this.#says;
+  }
+
   /** What is to be done after the agents' latest reform, a step at a time. Rejects with `engine` where this engine cannot go on alone. */
   async step(signal: AbortSignal): Promise<ReformStep> {
     const { engine, record, epoch, write, sealed, clock } = this.#options;
-    if (record.current) return { step: 'nothing' };
+    if (record.current) return 'nothing';
     if (this.#watched?.epoch !== epoch()) this.#watched = { epoch: epoch(), quorum: new QuorumWatch() };
+    this.#says = await sealed() ? SEALED : UNDER_WAY;
     const started = clock.monotonic();
     const list = await engine.nodes(within(CALL_MS, signal)).catch(() => null);
     const verdict = this.#watched.quorum.look(list, { started, now: clock.monotonic() });
-    if (verdict === 'unsure') return { step: 'waiting', says: await sealed() ? SEALED : UNDER_WAY };
+    if (verdict === 'unsure') return 'waiting';
     if (verdict === 'lost') {
       await this.#goOnAlone(signal);
-      return { step: 'done' };
+      return 'done';
     }
     // Managers out of Raft: this engine has gone on alone already, under a leader that died before it wrote that down.
     const others = list?.filter(({ role, reachability, state }) => role === 'manager' && reachability === null && state !== 'ready').map(({ id }) => id) ?? [];
     await write([record.markCurrent(), ...(others.length === 0 ? [] : [record.leaveBehind(others)])]);
-    return { step: 'done' };
+    return 'done';
   }
 
   async #goOnAlone(signal: AbortSignal): Promise<void> {
@@ -74,6 +80,8 @@ export class Reform {
     const info = await engine.info(within(QUORUMLESS_MS, signal));
     if (info === null) throw new BeltError('engine', 'Docker’s swarm has no quorum, and the engine of this manager does not answer');
     if (!info.isManager) throw new BeltError('engine', 'Docker’s swarm has no quorum, and the engine of this manager cannot go on alone: it was no manager of it');
+    // Asked again: only now it is sure where its directory is.
+    if (await sealed()) throw new BeltError('engine', SEALED);
     if (this.#savedFor !== epoch()) await saveSwarm();
     this.#savedFor = epoch();
     log('engine: the swarm has no quorum left; this engine goes on alone');

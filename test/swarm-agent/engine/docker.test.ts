@@ -1,6 +1,6 @@
 /** The adapter against a socket that says what Docker Engine 20.10 says (API 1.41), word for word where belt decides by it. */
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -8,6 +8,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { dockerEngine, toEngineNode } from '../../../src/swarm-agent/engine/docker.ts';
+import { saveSwarmFolder, swarmSealed } from '../../../src/swarm-agent/engine/local.ts';
 
 interface Call { readonly method: string; readonly url: string; readonly body: unknown }
 type Reply = [status: number, body: unknown];
@@ -52,6 +53,24 @@ describe('info', () => {
     expect(await engine.info(signal())).toEqual({ version: '20.10.24', swarm: 'inactive', nodeId: null, swarmId: null, isManager: false });
     expect(await engine.info(signal())).toEqual({ version: '20.10.24', swarm: 'active', nodeId: 'n1', swarmId: 's1', isManager: true });
     expect(await engine.info(signal())).toMatchObject({ swarm: 'error' });
+  });
+
+  test('Docker’s own folder is where its data-root is, and its seal is looked for there', async () => {
+    const engine = dockerEngine(socketPath);
+    expect(engine.dataRoot).toBe('/var/lib/docker');
+    const [status, body] = info('active', true);
+    answers = { 'GET /info': [[status, { ...body as object, DockerRootDir: folder }], [500, { message: 'no' }]] };
+    await engine.info(signal());
+    await engine.info(signal());
+    expect(engine.dataRoot).toBe(folder);
+    const key = path.join(folder, 'swarm', 'certificates', 'swarm-node.key');
+    mkdirSync(path.dirname(key), { recursive: true });
+    writeFileSync(key, 'Proc-Type: 4,ENCRYPTED');
+    expect(await swarmSealed(engine)).toBe(true);
+    await saveSwarmFolder(engine, path.join(folder, 'backup'), new Date('2026-11-28T00:00:00Z'));
+    expect(readFileSync(path.join(folder, 'backup', 'docker-swarm-2026-11-28T00-00-00-000Z', 'certificates', 'swarm-node.key'), 'utf8')).toContain('ENCRYPTED');
+    writeFileSync(key, 'PRIVATE KEY');
+    expect(await swarmSealed(engine)).toBe(false);
   });
 
   test('null where nobody listens', async () => {
