@@ -5,7 +5,8 @@
  *     bin/node bench/join-docker/main.ts [--rounds 20] [--workers 10]
  *
  * belt's time is the whole command, its start and the agents' own join (certificates, Raft) among it. A round counts as failed when its command fails or
- * the manager does not list every worker as ready within a minute. Root and Docker: `.ci/engine start; eval $(.ci/engine env)`.
+ * the manager does not list every worker as ready within a minute. After each the engines must be in no swarm again: one that hung in its leave (Docker 20.10
+ * does that now and then) is restarted, and said; no way of joining is to pay for it. Root and Docker: `.ci/engine start; eval $(.ci/engine env)`.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -46,11 +47,17 @@ interface Way {
   failed: number;
 }
 
+/** The machines' addresses, known when they are made. */
+let manager = '';
+let addresses: readonly string[] = [];
+/** Engines restarted between joins. */
+let restarts = 0;
+
 /** The ways, with the addresses and the token of this run. */
 async function ways(): Promise<Way[]> {
-  const manager = await must('belt ip mg0');
+  manager = await must('belt ip mg0');
   const token = await must(`on ${manager} 'docker swarm join-token -q worker'`);
-  const addresses = (JSON.parse(await must('belt ls --json')) as { name: string; publicIpv4: string }[]).filter(({ name }) => name.startsWith('node')).map(({ publicIpv4 }) => publicIpv4);
+  addresses = (JSON.parse(await must('belt ls --json')) as { name: string; publicIpv4: string }[]).filter(({ name }) => name.startsWith('node')).map(({ publicIpv4 }) => publicIpv4);
   const each = (command: string, between: string): string => `for a in ${addresses.join(' ')}; do on $a '${command}' ${between}; done`;
   const join = `docker swarm join --token ${token} ${manager}:2377`;
   const leave = `${each('docker swarm leave', '& pids="$pids $!"')}; wait; on ${manager} 'docker node ls --filter role=worker -q | xargs -r docker node rm --force'`;
@@ -80,7 +87,21 @@ async function round(way: Way): Promise<void> {
     way.failed += 1;
     process.stderr.write(`${way.name}: exit ${said.code}\n${said.stdout}${said.stderr}\n`);
   }
-  await must(way.leave);
+  await shell(way.leave);
+  await outOfAll(way);
+}
+
+/** Brings every engine out of every swarm, however the leave before ended. */
+async function outOfAll(way: Way): Promise<void> {
+  const out = '[ "$(timeout 10 docker info --format {{.Swarm.LocalNodeState}})" = inactive ]';
+  const again = `timeout 90 systemctl restart docker; docker swarm leave --force; ${out}`;
+  const hung = (await must(`for a in ${addresses.join(' ')}; do on $a '${out}' || echo $a; done`)).split('\n').filter((address) => address !== '');
+  for (const address of hung) {
+    process.stderr.write(`an engine hung in its leave after ${way.name}: restarted\n`);
+    restarts += 1;
+    await must(`on ${address} '${again}'`);
+  }
+  await must(`on ${manager} 'docker node ls --filter role=worker -q | xargs -r docker node rm --force'`);
 }
 
 function line({ name, ms, failed }: Way): string {
@@ -98,7 +119,7 @@ try {
     for (const way of all) await round(way);
     process.stderr.write(`round ${number} of ${rounds}: ${all.map(({ ms }) => `${((ms.at(-1) ?? 0) / 1000).toFixed(2)} s`).join(', ')}\n`);
   }
-  process.stdout.write(`${workers} workers join, ${rounds} rounds\n${''.padEnd(24)}${'best'.padStart(9)}${'median'.padStart(9)}${'worst'.padStart(9)}${'failed'.padStart(8)}\n${all.map(line).join('\n')}\n`);
+  process.stdout.write(`${workers} workers join, ${rounds} rounds\n${''.padEnd(24)}${'best'.padStart(9)}${'median'.padStart(9)}${'worst'.padStart(9)}${'failed'.padStart(8)}\n${all.map(line).join('\n')}\nengines that hung in a leave and were restarted between rounds: ${restarts}\n`);
 } finally {
   await shell('belt cluster rm --yes bench');
   rmSync(folder, { recursive: true, force: true });

@@ -87,7 +87,7 @@ export class EngineAttachment {
     while (this.#follower !== null && !this.#follower.settled && !signal.aborted) {
       if (clock.monotonic() >= deadline || this.#follower.locked) {
         const { machine } = identity.config;
-        throw new BeltError('timeout', `${machine} is in the cluster, its engine is not in the swarm yet: ${this.#follower.problem() ?? 'the others have not let it in'}`, { machine, next: 'belt swarm status; the agent goes on trying' });
+        throw new BeltError('timeout', `${machine} is in the cluster, its engine is not in the swarm yet: ${this.#follower.problem() ?? this.#follower.stands}`, { machine, next: 'belt swarm status; the agent goes on trying' });
       }
       await pause(clock, 25, signal);
     }

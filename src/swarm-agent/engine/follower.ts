@@ -30,6 +30,7 @@ export class EngineFollower {
   #busy: Promise<void> | null = null;
   #lastProblem: string | null = null;
   #settled = false;
+  #stands = 'the others have not let it in';
   #locked = false;
 
   constructor(options: EngineFollowerOptions) {
@@ -40,6 +41,11 @@ export class EngineFollower {
   /** What keeps the engine from being where it should be; null when nothing does. */
   problem(): string | null {
     return this.#lastProblem;
+  }
+
+  /** While it is not settled and nothing failed: what is waited for. */
+  get stands(): string {
+    return this.#stands;
   }
 
   /** Whether the leader said that nothing is to come. */
@@ -81,6 +87,9 @@ export class EngineFollower {
       await this.#act(assignment);
       this.#locked = report.swarm === 'locked';
       this.#lastProblem = PROBLEM[report.swarm] ?? null;
+      this.#stands = report.swarm === 'inactive' || report.swarm === 'absent'
+        ? 'the others have not let it in'
+        : `its own word is ${report.swarm}${report.dockerId === null ? '' : ` as node ${report.dockerId}`}, and Docker’s managers do not list that; where it stays so, restart Docker on it`;
       this.#settled = assignment.act === 'none' && assignment.settled;
       if (assignment.act !== 'none') return 0;
       return assignment.settled ? REPORT_MS.settled : REPORT_MS.unsettled;
