@@ -57,20 +57,19 @@ describe.skipIf(skipReason !== null)('5/3 with ten workers', { timeout: 20 * MIN
   });
 
   test('the leader’s machine is killed: both planes elect', async () => {
-    const leading = async (by: string): Promise<(string | undefined)[]> =>
-      [(await nodes()).find((node) => node.managerStatus === 'leader')?.name, (await session.dockerNodes(by)).find((row) => / Leader$/.test(row))?.split(' ')[0]];
-    const before = await leading('mg4');
-    const [ofAgents = '', ofDocker = ''] = before;
+    const ofAgentsNow = async (): Promise<string | undefined> => (await nodes()).find((node) => node.managerStatus === 'leader')?.name;
+    const ofDockerNow = async (by: string): Promise<string | undefined> => (await session.dockerNodes(by)).find((row) => / Leader$/.test(row))?.split(' ')[0];
+    const [ofAgents = '', ofDocker = ''] = [await ofAgentsNow(), await ofDockerNow('mg4')];
     const killed = [...new Set([ofAgents, ofDocker])];
     const other = ['mg0', 'mg1', 'mg2'].find((name) => !killed.includes(name)) ?? '';
     console.log(`the agents are led by ${ofAgents}, Docker by ${ofDocker}`);
     await belt(`kill --yes ${killed.join(' ')}`);
     const started = Date.now();
-    const elected = (what: string, side: 0 | 1): Promise<unknown> => until(`${what}: another leader`, MINUTES, async () => {
-      const now = (await leading(other))[side];
+    const elected = (what: string, leading: () => Promise<string | undefined>): Promise<unknown> => until(`${what}: another leader`, MINUTES, async () => {
+      const now = await leading();
       return now !== undefined && !killed.includes(now);
     }).then(() => console.log(`${what}: another leader after ${((Date.now() - started) / 1000).toFixed(1)} s`));
-    await Promise.all([elected('agents', 0), elected('Docker', 1)]);
+    await Promise.all([elected('agents', ofAgentsNow), elected('Docker', () => ofDockerNow(other))]);
     await belt(`start ${killed.join(' ')}`);
     await session.timed('back in both', () => session.shown(other, 5, 15, 4 * MINUTES));
   });

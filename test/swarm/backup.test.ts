@@ -6,13 +6,15 @@ import { decodeBackup, encodeBackup } from '../../src/swarm/backup-file.ts';
 import { planRestore } from '../../src/swarm/restore.ts';
 import type { Answer, Health, RaftView } from '../../src/swarm/survey.ts';
 import type { Backup, BackupNode } from '../../src/swarm-agent/api/backup.ts';
+import { leaveBehind } from '../../src/swarm-agent/engine/swarm-record.ts';
+import { restoreChanges } from '../../src/swarm-agent/store/backup.ts';
 import { isBeltError } from '../../src/errors.ts';
 
 const CLUSTER = 'c'.repeat(32);
 const id = (digit: number): string => String(digit).repeat(32);
 const node = (name: string, role: 'manager' | 'worker', digit: number): BackupNode => ({
   id: id(digit), name, role, availability: 'active', address: `127.0.0.1:${digit}`, publicIpv4: null, privateIpv4: null, driver: null, datacenter: null, region: null, size: null,
-  labels: {}, engine: 'none', agentVersion: '1', certificate: null,
+  labels: {}, engine: 'none', dockerId: null, agentVersion: '1', certificate: null,
 });
 const BACKUP: Backup = {
   clusterId: CLUSTER, clusterName: 'prod', epoch: 2, index: 9, takenAt: '2026-01-01T00:00:00.000Z', root: 'PEM', generation: 1, certificates: [],
@@ -41,6 +43,16 @@ describe('the file', () => {
   ])('that is %s is refused', (_what, spoil, code, message) => {
     const [thrown, text] = failure(() => decodeBackup(spoil(encodeBackup(BACKUP)), 'b.json'));
     expect([thrown, text.includes(message)]).toEqual([code, true]);
+  });
+});
+
+describe('what a restore writes', () => {
+  it('brings the workers back, and has their engines leave the swarm that died with its managers', () => {
+    const nodes = BACKUP.nodes.map((known): BackupNode => ({ ...known, engine: 'docker', dockerId: `docker-${known.name}` }));
+    const changes = restoreChanges({ ...BACKUP, nodes }, { id: id(7), name: 'mg5' });
+    const added = changes.flatMap((change) => (change.type === 'node.add' ? [[change.node.name, change.node.dockerId]] : []));
+    expect(added).toEqual([['node1', null], ['node2', null]]);
+    expect(changes.filter(({ type }) => type === 'setting.set')).toEqual(['docker-node1', 'docker-node2'].map(leaveBehind));
   });
 });
 

@@ -25,6 +25,8 @@ export const BackupNode = v.object({
   size: NullableText,
   labels: v.record(LabelKey, v.pipe(v.string(), v.maxLength(1024))),
   engine: EngineKind,
+  /** Its place in Docker's swarm, which a restore does not bring back. */
+  dockerId: v.optional(NullableText, null),
   agentVersion: ShortText,
   certificate: v.nullable(v.object({ serial: ShortText, fingerprint: ShortText, notAfter: Count })),
 });

@@ -32,8 +32,8 @@ export interface Situation {
   readonly swarm: { readonly workerToken: string } | null;
   /** The node that forms it. */
   readonly founder: string | null;
-  /** Docker's ids of nodes that a rebuild went on without, or that were removed: none is ever let in again, and its engine's way back is to leave and join. */
-  readonly leftBehind: ReadonlySet<string>;
+  /** Whether the engine stands in a swarm that went on without it, or was removed from ours: it is never let in again as that node, and its way back is to leave and join. */
+  readonly leftBehind: boolean;
   /** Docker's id of the node as the cluster plane knows it. */
   readonly dockerId: string | null;
   /** Where Docker's reachable managers listen, `host` or `host:port`. */
@@ -45,7 +45,7 @@ export interface Situation {
  * An engine that is in a swarm already is left there: whether it is the right one shows when its id is in the list.
  */
 export function assign(node: string, report: EngineReport, situation: Situation): Assignment {
-  if (report.dockerId !== null && report.swarm !== 'inactive' && situation.leftBehind.has(report.dockerId)) return { act: 'leave' };
+  if (situation.leftBehind && report.swarm !== 'inactive') return { act: 'leave' };
   const wait = { act: 'none', settled: report.dockerId !== null && report.dockerId === situation.dockerId } as const;
   if (report.swarm !== 'inactive') return wait;
   if (situation.swarm === null) return situation.founder === node ? { act: 'init' } : wait;

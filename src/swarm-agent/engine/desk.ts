@@ -86,7 +86,7 @@ export class EngineDesk {
     const node = group.state.tables.nodes.get(id);
     if (node === undefined) throw new BeltError('unknown_machine', 'the caller is no node of the cluster');
     this.#reports.set(id, report);
-    const assignment = assign(id, report, this.#situation(node));
+    const assignment = assign(id, report, this.#situation(node, report));
     if (assignment.act !== 'none' || assignment.settled) return assignment;
     this.#nextLook = 0;
     // An engine may stand in somebody else's swarm: only an id that our swarm lists is ours.
@@ -163,7 +163,7 @@ export class EngineDesk {
     return AbortSignal.any([signal, AbortSignal.timeout(ms)]);
   }
 
-  #situation(node: NodeRecord): Situation {
+  #situation(node: NodeRecord, { dockerId }: EngineReport): Situation {
     const { group, sealer, advertise } = this.#options;
     const { swarm } = group.state.tables;
     const reachable = this.#list.nodes.filter((other) => other.reachability === 'leader' || other.reachability === 'reachable');
@@ -173,7 +173,7 @@ export class EngineDesk {
       swarm: swarm === null ? null : { workerToken: sealer().open('swarm/worker', swarm.workerToken) },
       founder: this.#record.founder,
       dockerId: node.dockerId,
-      leftBehind: new Set(this.#record.leftBehind),
+      leftBehind: dockerId !== null && this.#record.wasLeftBehind(dockerId),
       managers: addresses.length > 0 ? addresses : own,
     };
   }
@@ -247,7 +247,7 @@ export class EngineDesk {
       }
       else if (action.do === 'adopt') changes.push(...adoption(action, group.state.tables.nodes.get(action.node)));
     }
-    if (gone.length > 0) changes.push(this.#record.leaveBehind(gone));
+    changes.push(...this.#record.leaveBehind(gone));
     for (let at = 0; at < changes.length; at += BATCH) await group.write(freshId(), { type: 'all', changes: changes.slice(at, at + BATCH) });
   }
 }

@@ -70,7 +70,7 @@ export class Reform {
     }
     // Managers out of Raft: this engine has gone on alone already, under a leader that died before it wrote that down.
     const others = list?.filter(({ role, reachability, state }) => role === 'manager' && reachability === null && state !== 'ready').map(({ id }) => id) ?? [];
-    await write([record.markCurrent(), ...(others.length === 0 ? [] : [record.leaveBehind(others)])]);
+    await write([record.markCurrent(), ...record.leaveBehind(others)]);
     return 'done';
   }
 
@@ -89,7 +89,7 @@ export class Reform {
     const own = info.nodeId ?? (await engine.info(within(CALL_MS, signal)))?.nodeId;
     const others = (await engine.nodes(within(CALL_MS, signal))).filter((node) => node.role === 'manager' && node.id !== own).map((node) => node.id);
     log(`engine: the swarm is ${tokens.swarmId}`);
-    await write([record.formed(tokens), record.markCurrent(), record.leaveBehind(others)]);
+    await write([record.formed(tokens), record.markCurrent(), ...record.leaveBehind(others)]);
   }
 }
 

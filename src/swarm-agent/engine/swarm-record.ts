@@ -4,9 +4,16 @@ import type { Change } from '../store/commands.ts';
 import type { Sealer } from '../store/sealer.ts';
 import type { EngineTokens } from './engine.ts';
 
-const KEY = { founder: 'engine.founder', epoch: 'engine.epoch', leftBehind: 'engine.left-behind' } as const;
-/** Nodes that were left behind and are remembered: an engine that was removed long ago and still stands there can be told by hand. */
-const LEFT_BEHIND = 256;
+const KEY = { founder: 'engine.founder', epoch: 'engine.epoch' } as const;
+/** Settings named for Docker's id of a node that was left behind, each on its own: among thousands one more costs no more than the first. */
+const LEFT_BEHIND = 'engine.left-behind.';
+/** So many are remembered: an engine that was removed long before and still stands there can be told by hand. */
+const REMEMBERED = 10_000;
+
+/** Never lets an engine in again that stands in the swarm as `dockerId`: it is told to leave, and joins as another. */
+export function leaveBehind(dockerId: string): Change {
+  return { type: 'setting.set', key: LEFT_BEHIND + dockerId, value: '' };
+}
 
 export class SwarmRecord {
   readonly #group: Group;
@@ -36,13 +43,17 @@ export class SwarmRecord {
     return { type: 'setting.set', key: KEY.epoch, value: String(this.#group.epoch) };
   }
 
-  /** Docker's ids of nodes that are never let in again. */
-  get leftBehind(): string[] {
-    return JSON.parse(this.#value(KEY.leftBehind) ?? '[]') as string[];
+  /** Whether an engine that says it stands in the swarm as `dockerId` was left behind. */
+  wasLeftBehind(dockerId: string): boolean {
+    return this.#value(LEFT_BEHIND + dockerId) !== null;
   }
 
-  leaveBehind(ids: readonly string[]): Change {
-    return { type: 'setting.set', key: KEY.leftBehind, value: JSON.stringify([...this.leftBehind, ...ids].slice(-LEFT_BEHIND)) };
+  /** {@link leaveBehind} for many, and the oldest forgotten that are too many. */
+  leaveBehind(ids: readonly string[]): Change[] {
+    if (ids.length === 0) return [];
+    const old = [...this.#group.state.tables.settings.values()].filter(({ key }) => key.startsWith(LEFT_BEHIND)).sort((a, b) => a.revision - b.revision);
+    const tooMany = old.slice(0, Math.max(0, old.length + ids.length - REMEMBERED));
+    return [...tooMany.map(({ key }): Change => ({ type: 'setting.remove', key })), ...ids.map(leaveBehind)];
   }
 
   /** The swarm as it is now, its tokens sealed. */

@@ -1,5 +1,6 @@
 /** From the state to a backup, and from a backup to the writes that make a new group know what it holds. Pure. */
 import type { Backup, BackupNode } from '../api/backup.ts';
+import { leaveBehind } from '../engine/swarm-record.ts';
 import { COMMAND_LIMITS, type Change } from './commands.ts';
 import type { NodeRecord } from './records.ts';
 import type { ClusterState } from './state.ts';
@@ -18,14 +19,15 @@ export function takeBackup(state: ClusterState, epoch: number, now: number): Bac
   };
 }
 
-function backedUp({ joinedAt: _joinedAt, revision: _revision, dockerId: _dockerId, ...node }: NodeRecord): BackupNode {
+function backedUp({ joinedAt: _joinedAt, revision: _revision, ...node }: NodeRecord): BackupNode {
   return { ...node, labels: { ...node.labels } };
 }
 
 /**
  * The writes after which a new group knows the workers, their labels and availability, and every certificate still in force. The managers of the
  * backup are gone for good: their certificates are revoked, so that one that comes back is believed by nobody. `self` is the node that restores;
- * what the backup says of a node of its name is about a machine that it replaces.
+ * what the backup says of a node of its name is about a machine that it replaces. Docker's swarm died with its managers: engines that stand in it
+ * are told to leave it.
  */
 export function restoreChanges(backup: Backup, self: { readonly id: string; readonly name: string }): Change[] {
   const workers = backup.nodes.filter(({ role, name }) => role === 'worker' && name !== self.name);
@@ -35,6 +37,7 @@ export function restoreChanges(backup: Backup, self: { readonly id: string; read
     const { labels, availability, ...facts } = node;
     return [
       { type: 'node.add', node: { ...facts, dockerId: null } },
+      ...(node.dockerId === null ? [] : [leaveBehind(node.dockerId)]),
       ...(Object.keys(labels).length === 0 ? [] : [{ type: 'node.label', node: node.id, set: labels, remove: [] } as const]),
       ...(availability === 'active' ? [] : [{ type: 'node.availability', node: node.id, availability } as const]),
     ];

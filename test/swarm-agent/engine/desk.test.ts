@@ -6,6 +6,7 @@ import type { Group } from '../../../src/swarm-agent/api/group.ts';
 import { EngineDesk } from '../../../src/swarm-agent/engine/desk.ts';
 import { EngineFollower } from '../../../src/swarm-agent/engine/follower.ts';
 import { AGREED_SETTING, removeNode } from '../../../src/swarm-agent/engine/removal.ts';
+import { leaveBehind } from '../../../src/swarm-agent/engine/swarm-record.ts';
 import type { Clock } from '../../../src/swarm-agent/ports.ts';
 import { type Change, command } from '../../../src/swarm-agent/store/commands.ts';
 import { createSealer } from '../../../src/swarm-agent/store/sealer.ts';
@@ -160,6 +161,20 @@ describe('forming', () => {
     expect(new Set([...cluster.engines.values()].map((engine) => engine.swarm?.id)).size).toBe(1);
     expect(cluster.shown()).toEqual(FORMED);
     expect(cluster.leader).toBe('m0');
+  });
+
+  test.each([[true, 'leaves and joins'], [false, 'is left where it is: it may be somebody’s']])('an engine in another swarm, left behind there: %s; it %s', async (left) => {
+    const other = cluster.world.engine('other');
+    await other.init({ advertise: 'other', availability: 'active', forceNew: false });
+    formed();
+    const w0 = cluster.engines.get('w0')!;
+    await w0.join({ managers: ['other'], token: (await other.tokens()).worker, advertise: 'w0', availability: 'active' });
+    other.running = false;
+    if (left) cluster.write(leaveBehind(w0.dockerId!));
+    await cluster.run(20_000);
+    expect(w0.swarm === other.swarm).toBe(!left);
+    if (left) expect(cluster.shown()).toEqual(FORMED);
+    else expect(cluster.followers.get('w0')!.stands).toContain('Docker’s managers do not list that');
   });
 
   test('an engine that dies over its join is not where it belongs until it has come back and joined', async () => {
