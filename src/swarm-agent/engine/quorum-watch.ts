@@ -26,4 +26,9 @@ export class QuorumWatch {
     if (seen !== this.#seen) [this.#seen, this.#since] = [seen, started];
     return now - this.#since >= DOCKER_DECIDES_MS ? seen : 'unsure';
   }
+
+  /** How long silence must still last at `now` to be believed, ms. */
+  silenceDue(now: number): number {
+    return this.#seen === 'lost' ? Math.max(0, this.#since + DOCKER_DECIDES_MS - now) : DOCKER_DECIDES_MS;
+  }
 }

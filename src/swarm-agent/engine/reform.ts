@@ -6,7 +6,7 @@ import { BeltError } from '../../errors.ts';
 import type { Clock, Log } from '../ports.ts';
 import type { Change } from '../store/commands.ts';
 import { SEALED } from './autolock.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, EngineInfo } from './engine.ts';
 import { QuorumWatch } from './quorum-watch.ts';
 import type { SwarmRecord } from './swarm-record.ts';
 
@@ -27,7 +27,9 @@ export interface ReformOptions {
   readonly saveSwarm: () => Promise<void>;
 }
 
+/** A list that is asked for while its silence is nearly believed still has the shorter time. */
 const CALL_MS = 10_000;
+const LAST_CALL_MS = 2_000;
 /** A forced new cluster reads the whole state back in first. */
 const INIT_MS = 60_000;
 /** Without a quorum Docker thinks about every question for many seconds before it answers, `info` included. */
@@ -42,6 +44,8 @@ export class Reform {
   readonly #options: ReformOptions;
   /** Of which epoch the swarm directory was saved, and the quorum is watched. */
   #savedFor = -1;
+  /** What this engine says of itself, asked when its list was first silent. */
+  #info: Promise<EngineInfo | null> | null = null;
   #says = UNDER_WAY;
   #watched: { readonly epoch: number; readonly quorum: QuorumWatch } | null = null;
 
@@ -58,11 +62,14 @@ export class Reform {
   async step(signal: AbortSignal): Promise<ReformStep> {
     const { engine, record, epoch, write, sealed, clock } = this.#options;
     if (record.current) return 'nothing';
-    if (this.#watched?.epoch !== epoch()) this.#watched = { epoch: epoch(), quorum: new QuorumWatch() };
+    if (this.#watched?.epoch !== epoch()) [this.#watched, this.#info] = [{ epoch: epoch(), quorum: new QuorumWatch() }, null];
     this.#says = await sealed() ? SEALED : UNDER_WAY;
     const started = clock.monotonic();
-    const list = await engine.nodes(within(CALL_MS, signal)).catch(() => null);
-    const verdict = this.#watched.quorum.look(list, { started, now: clock.monotonic() });
+    const { quorum } = this.#watched;
+    const list = await engine.nodes(within(Math.min(CALL_MS, Math.max(LAST_CALL_MS, quorum.silenceDue(started))), signal)).catch(() => null);
+    const verdict = quorum.look(list, { started, now: clock.monotonic() });
+    // Asked at once, since its answer takes as long as the silence: 20 s of Docker's own.
+    if (list === null) this.#info ??= engine.info(within(QUORUMLESS_MS, signal));
     if (verdict === 'unsure') return 'waiting';
     if (verdict === 'lost') {
       await this.#goOnAlone(signal);
@@ -77,7 +84,9 @@ export class Reform {
   async #goOnAlone(signal: AbortSignal): Promise<void> {
     const { engine, record, epoch, write, advertise, sealed, saveSwarm, log } = this.#options;
     if (await sealed()) throw new BeltError('engine', SEALED);
-    const info = await engine.info(within(QUORUMLESS_MS, signal));
+    const asked = this.#info ?? engine.info(within(QUORUMLESS_MS, signal));
+    this.#info = null;
+    const info = await asked;
     if (info === null) throw new BeltError('engine', 'Docker’s swarm has no quorum, and the engine of this manager does not answer');
     if (!info.isManager) throw new BeltError('engine', 'Docker’s swarm has no quorum, and the engine of this manager cannot go on alone: it was no manager of it');
     // Asked again: only now it is sure where its directory is.

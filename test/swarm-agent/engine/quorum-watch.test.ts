@@ -38,6 +38,7 @@ describe('QuorumWatch', () => {
   test('a question that was not answered counts from when it was asked', () => {
     const watch = new QuorumWatch();
     expect(watch.look(null, { started: 0, now: 10_000 })).toBe('unsure');
+    expect(watch.silenceDue(11_000)).toBe(DOCKER_DECIDES_MS - 11_000);
     expect(watch.look(null, { started: 11_000, now: DOCKER_DECIDES_MS })).toBe('lost');
   });
 });
