@@ -1,9 +1,5 @@
 /** Azure's limits. */
-import type { Limit } from '../../src/provision/rate-limit.ts';
-
-/** Calls do not arrive as evenly as they leave: at exactly the cloud's rate, and with its whole burst spent, two that bunch up are one too many. */
-const HEADROOM = 0.9;
-const PACE = 0.97;
+import { belowLimits } from '../../src/provision/rate-limit.ts';
 
 /** Limits per subscription and region, capacity and refill a second: Azure's compute throttling page; network has 1,000 writes in five minutes. */
 const LIMITS = {
@@ -17,9 +13,7 @@ const LIMITS = {
   armWrite: [200, 10],
   armDelete: [200, 10],
   armRead: [250, 25],
-} as const satisfies Readonly<Record<string, readonly [number, number]>>;
+} as const;
 
 /** The buckets of a subscription whose limits were raised `scale` times. */
-export function limitsOf(scale: number): Readonly<Record<keyof typeof LIMITS, Limit>> {
-  return Object.fromEntries(Object.entries(LIMITS).map(([key, [capacity, perSecond]]) => [key, { capacity: Math.max(1, Math.floor(capacity * HEADROOM)), perSecond: perSecond * scale * PACE }])) as Record<keyof typeof LIMITS, Limit>;
-}
+export const limitsOf = (scale: number) => belowLimits(LIMITS, scale);

@@ -133,6 +133,23 @@ export function leastTimeMs(limit: Limit, totalCost: number): number {
   return Math.max(0, ((totalCost - limit.capacity) / limit.perSecond) * 1000);
 }
 
+/** Refill that is left unused, as a part of what the cloud allows. */
+const SLACK = 0.03;
+/** Burst that is left unused: as a part of it, and as seconds of the refill, whichever is less. */
+const HEADROOM = { part: 0.1, seconds: 10 } as const;
+
+/**
+ * Buckets a little below a cloud's own, `[capacity, tokens a second]`, for an account whose refill is `scale` times that. Calls do not arrive as evenly as they
+ * leave: at exactly the cloud's rate, and with its whole burst spent, two that bunch up are one too many.
+ */
+export function belowLimits<K extends string>(own: Readonly<Record<K, readonly [number, number]>>, scale: number): Readonly<Record<K, Limit>> {
+  const below = ([capacity, perSecond]: readonly [number, number]): Limit => {
+    const headroom = Math.min(capacity * HEADROOM.part, perSecond * scale * HEADROOM.seconds);
+    return { capacity: Math.max(1, Math.floor(capacity - headroom)), perSecond: perSecond * scale * (1 - SLACK) };
+  };
+  return Object.fromEntries(Object.entries<readonly [number, number]>(own).map(([name, limit]) => [name, below(limit)])) as Record<K, Limit>;
+}
+
 /** What a create costs at the limits alone: calls that change something or prepare it, and the least time they can take, milliseconds. Looking on is extra. */
 export interface Estimate {
   readonly calls: number;

@@ -6,8 +6,8 @@ import { contractFound } from '../fakes/digitalocean/contract.ts';
 import { atLimits, callsOf, faultsAtLimits } from './at-limits.ts';
 
 it.each([
-  ['digitalocean', 2_600, 'droplets_create', 260, contractFound],
-  ['ec2', 300, 'CreateTags', 300, true],
+  ['digitalocean', 5_000, 'droplets_create', 500, contractFound],
+  ['ec2', 1_200, 'CreateTags', 1_200, true],
   ['azure', 600, 'PATCH virtualMachines', 600, schemasFound],
 ] as const)('%s: %i machines at the cloud’s limits, none of %s refused', async (cloud, machines, name, calls, found) => {
   if (!found && process.env['CI'] !== 'true') return;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { BeltError } from '../../src/errors.ts';
-import { block, fullBucket, learn, leastTimeMs, RateLimiter, refill, take, type Pace } from '../../src/provision/rate-limit.ts';
+import { belowLimits, block, fullBucket, learn, leastTimeMs, RateLimiter, refill, take, type Pace } from '../../src/provision/rate-limit.ts';
 import { nextWaitMs, withRetry, type RetryPolicy } from '../../src/provision/retry.ts';
 
 const limit = { capacity: 5, perSecond: 2 };
@@ -18,6 +18,17 @@ function virtualPace(): Pace & { at: number } {
   return pace;
 }
 const never = new AbortController().signal;
+
+describe('buckets below a cloud’s own', () => {
+  it.each([
+    ['a tenth of a burst that is back soon is left', [100, 20], 1, 90],
+    ['ten seconds’ worth of one that takes minutes', [1000, 2], 1, 980],
+    ['more of it where the refill is faster', [1000, 2], 20, 900],
+    ['one token at least can be taken', [1, 5], 1, 1],
+  ] as const)('%s', (_name, own, scale, capacity) => {
+    expect(belowLimits({ own }, scale).own).toEqual({ capacity, perSecond: own[1] * scale * 0.97 });
+  });
+});
 
 describe('a bucket', () => {
   it('gives its capacity at once, then waits for the refill', () => {
