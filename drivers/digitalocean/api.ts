@@ -32,7 +32,7 @@ export const Droplet = v.object({
   image: v.object({ slug: v.optional(v.nullable(v.string()), null), name: v.optional(v.nullable(v.string()), null) }),
 });
 export type Droplet = v.InferOutput<typeof Droplet>;
-const Key = v.object({ id: v.number(), name: v.string(), fingerprint: v.string(), public_key: v.string() });
+const Key = v.object({ id: v.number(), name: v.string(), fingerprint: v.string() });
 const DropletSnapshot = v.object({ id: v.string(), name: v.string(), created_at: v.string(), regions: v.array(v.string()), size_gigabytes: v.number(), tags: v.nullable(v.array(v.string())) });
 export type DropletSnapshot = v.InferOutput<typeof DropletSnapshot>;
 const Size = v.object({ slug: v.string(), memory: v.number(), vcpus: v.number(), price_hourly: v.number(), regions: v.array(v.string()), available: v.boolean() });
@@ -219,6 +219,9 @@ export class DigitalOceanApi {
   }
   async addKey(name: string, publicKey: string, signal: AbortSignal): Promise<number> {
     return check(v.object({ ssh_key: Key }), await this.#safe('POST', 'account/keys', {}, { name, public_key: publicKey }, signal), 'account/keys').ssh_key.id;
+  }
+  async renameKey(id: number, name: string, signal: AbortSignal): Promise<void> {
+    await this.#safe('PUT', `account/keys/${id}`, {}, { name }, signal);
   }
   sizes(signal: AbortSignal): Promise<v.InferOutput<typeof Size>[]> {
     return this.#all('sizes', 'sizes', Size, {}, signal);

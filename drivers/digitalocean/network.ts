@@ -112,19 +112,45 @@ function outboundRules(): object[] {
   return [{ protocol: 'tcp', ports: '0', destinations }, { protocol: 'udp', ports: '0', destinations }, { protocol: 'icmp', ports: '0', destinations }];
 }
 
-/** Ids of the keys in the account, added where they are missing. The list is read once: that call has a small limit of its own. */
+/**
+ * Ids of the keys in the account, added where they are missing. The account has each key once, whatever its name, so it is looked up by fingerprint.
+ * The list is read once: that call has a small limit of its own.
+ */
 export async function ensureKeys(api: DigitalOceanApi, clusterId: string, publicKeys: readonly string[], options: DigitalOceanOptions, signal: AbortSignal): Promise<number[]> {
   const known = await api.keys(signal);
-  const body = (key: string): string => key.trim().split(/\s+/)[1] ?? '';
   const ids = known.filter((key) => key.fingerprint === options.ssh_key_fingerprint).map((key) => key.id);
   if (options.ssh_key_fingerprint !== undefined && ids.length === 0) {
     throw new BeltError('config', `no SSH key of the account has the fingerprint ${options.ssh_key_fingerprint}`, { next: 'compare ssh_key_fingerprint with the keys on the account page' });
   }
   for (const publicKey of publicKeys) {
-    const there = known.find((key) => body(key.public_key) === body(publicKey));
-    ids.push(there?.id ?? (await api.addKey(`${keyPrefix(clusterId)}${body(publicKey).slice(-12).replace(/[^A-Za-z0-9]/g, '')}`, publicKey.trim(), signal)));
+    const fingerprint = fingerprintOf(publicKey);
+    const end = blobOf(publicKey).slice(-12).replace(/[^A-Za-z0-9]/g, '');
+    const name = keyPrefix(clusterId) + end;
+    const there = known.find((key) => key.fingerprint === fingerprint);
+    // Named by a belt that did not say whose it is yet, so that no removal would find it.
+    if (there?.name === `belt-${end}`) await api.renameKey(there.id, name, signal);
+    ids.push(there?.id ?? (await addKey(api, name, publicKey, fingerprint, signal)));
   }
   return [...new Set(ids)];
+}
+
+/** A call that is repeated after a lost answer is refused: the key is there already. */
+async function addKey(api: DigitalOceanApi, name: string, publicKey: string, fingerprint: string, signal: AbortSignal): Promise<number> {
+  try {
+    return await api.addKey(name, publicKey.trim(), signal);
+  } catch (error) {
+    if (!isBeltError(error, 'driver')) throw error;
+    const there = (await api.keys(signal)).find((key) => key.fingerprint === fingerprint);
+    if (there === undefined) throw error;
+    return there.id;
+  }
+}
+
+const blobOf = (publicKey: string): string => publicKey.trim().split(/\s+/)[1] ?? '';
+
+/** MD5 in pairs of hex digits, as the account page shows it. */
+function fingerprintOf(publicKey: string): string {
+  return createHash('md5').update(Buffer.from(blobOf(publicKey), 'base64')).digest('hex').replaceAll(/(..)(?=.)/g, '$1:');
 }
 
 /**

@@ -140,6 +140,12 @@ class DigitalOceanService implements FakeService {
         return page('ssh_keys', [...a.keys.values()]);
       case 'sshKeys_create':
         return this.#addKey(body);
+      case 'sshKeys_update': {
+        const key = a.keys.get(Number(request.path.split('/')[4]));
+        if (key === undefined) throw new Refusal(404, 'not_found', 'The resource you were accessing could not be found.');
+        key.name = String(body['name']);
+        return [200, { ssh_key: key }];
+      }
       case 'sshKeys_delete':
         if (!a.keys.delete(Number(request.path.split('/')[4]))) throw new Refusal(404, 'not_found', 'The resource you were accessing could not be found.');
         return [204, undefined];
