@@ -103,8 +103,7 @@ class Ec2Driver implements Driver {
 
   async #place(order: CreateOrder, region: Ec2Region, signal: AbortSignal): Promise<Place> {
     const image = await findImage(region, order.image ?? this.#options.image, signal);
-    const [publicKey] = order.sshPublicKeys;
-    const keyName = publicKey === undefined ? undefined : await ensureKeyPair(region, order.clusterId, publicKey, signal);
+    const keyName = await ensureKeyPair(region, order.clusterId, order.sshPublicKeys, this.#options, signal);
     const groups = this.#options.firewall ? [await ensureGroup(region, order.clusterId, this.#options, signal)] : [];
     return { image, keyName, groups: [...groups, ...this.#options.security_groups] };
   }

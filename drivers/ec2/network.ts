@@ -33,11 +33,25 @@ export async function findImage(region: Ec2Region, image: string | undefined, si
   return { id: newest.ImageId, rootDevice: newest.RootDeviceName ?? '/dev/sda1' };
 }
 
-/** The name of the account's key pair for the key, imported where it is missing. */
-export async function ensureKeyPair(region: Ec2Region, clusterId: string, publicKey: string, signal: AbortSignal): Promise<string> {
+/**
+ * The name of the account's key pair that an instance gets, undefined where there is no key at all. EC2 takes one: the one that the configuration
+ * names, else the first of the keys, imported where it is missing. The user data lets the others in. Throws `config`.
+ */
+export async function ensureKeyPair(region: Ec2Region, clusterId: string, publicKeys: readonly string[], options: Ec2Options, signal: AbortSignal): Promise<string | undefined> {
+  const find = async (key: string, value: string): Promise<string | undefined> => {
+    const command = new region.sdk.DescribeKeyPairsCommand({ Filters: [{ Name: key, Values: [value] }] });
+    return (await region.call<Sdk.DescribeKeyPairsCommandOutput>('describe', command, signal)).KeyPairs?.[0]?.KeyName;
+  };
+  const { ssh_key_fingerprint: fingerprint } = options;
+  if (fingerprint !== undefined) {
+    const named = await find('fingerprint', fingerprint);
+    if (named !== undefined) return named;
+    throw new BeltError('config', `no key pair of ${region.name} has the fingerprint ${fingerprint}`, { next: 'compare ssh_key_fingerprint with the key pairs of that region' });
+  }
+  const [publicKey] = publicKeys;
+  if (publicKey === undefined) return undefined;
   const name = keyName(publicKey);
-  const known = await region.call<Sdk.DescribeKeyPairsCommandOutput>('describe', new region.sdk.DescribeKeyPairsCommand({ Filters: [{ Name: 'key-name', Values: [name] }] }), signal);
-  if ((known.KeyPairs ?? []).length > 0) return name;
+  if ((await find('key-name', name)) !== undefined) return name;
   const command = new region.sdk.ImportKeyPairCommand({ KeyName: name, PublicKeyMaterial: Buffer.from(publicKey.trim(), 'utf8'), TagSpecifications: [{ ResourceType: 'key-pair', Tags: ownTags(clusterId) }] });
   await region.callUnless(['InvalidKeyPair.Duplicate'], 'mutate', command, signal);
   return name;

@@ -18,11 +18,12 @@ export interface Contact {
   readonly userData: string;
 }
 
-/** A fresh throw-away key and the user data that carries it. */
-export function makeContact(): Contact {
+/** A fresh throw-away key and the user data that carries it, with the public keys that may log in. */
+export function makeContact(logins: readonly string[]): Contact {
   const { privateKey, publicKey } = generateSshKeyPair('throw-away');
   // JSON's strings are YAML's: line breaks become \n.
-  return { hostKey: publicKey, userData: renderFile('cloud-init.yaml', { private_key: JSON.stringify(privateKey), public_key: JSON.stringify(publicKey) }) };
+  const variables = { private_key: JSON.stringify(privateKey), public_key: JSON.stringify(publicKey), authorized_keys: JSON.stringify(logins.map((key) => key.trim())) };
+  return { hostKey: publicKey, userData: renderFile('cloud-init.yaml', variables) };
 }
 
 /** How long making a key may take on a machine that has just booted, milliseconds. */

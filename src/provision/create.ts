@@ -92,7 +92,7 @@ export async function executeCreate(plan: CreatePlan, deps: CreateDeps, onProgre
   await store.change((state) => {
     for (const { resumed, ...order } of plan.orders) {
       // A resumed order keeps the names that are not asked for today: they may still turn up.
-      if (!resumed) state.orders[order.id] = deps.driver.abilities.userData ? { ...order, contact: makeContact() } : order;
+      if (!resumed) state.orders[order.id] = deps.driver.abilities.userData ? { ...order, contact: makeContact(deps.sshPublicKeys) } : order;
     }
   });
   const outcomes: Outcome<Machine>[] = [];

@@ -74,7 +74,7 @@ export interface CreateOrder extends ClusterTag {
   readonly memoryMb: number | null;
   /** Native image name, null for the driver's default. */
   readonly image: string | null;
-  /** OpenSSH public key lines that may log in. */
+  /** OpenSSH public key lines that may log in. The user data lets all of them in; what the cloud itself takes is let in without it. */
   readonly sshPublicKeys: readonly string[];
   /** Cloud-init user data, null where the driver takes none. */
   readonly userData: string | null;

@@ -16,15 +16,18 @@ import { SSHD_MISSING, startSshd, type TestSshd } from '../ssh/sshd.ts';
 interface UserData {
   readonly ssh_deletekeys: boolean;
   readonly ssh_keys: { readonly ed25519_private: string; readonly ed25519_public: string };
+  readonly ssh_authorized_keys: readonly string[];
 }
 
-it('the user data carries one fresh key in the words of cloud-init, small enough for every cloud', () => {
-  const contact = makeContact();
+const LOGINS = ['ssh-ed25519 AAAAcluster belt', 'ssh-rsa AAAAyou# "you" <you@example.com>'];
+
+it('the user data carries one fresh key and all that may log in, in the words of cloud-init, small enough for every cloud', () => {
+  const contact = makeContact(LOGINS);
   expect(contact.userData.startsWith('#cloud-config\n')).toBe(true);
-  const { ssh_keys: keys, ssh_deletekeys: deleted } = parse(contact.userData) as UserData;
-  expect([deleted, keys.ed25519_public]).toEqual([true, contact.hostKey]);
+  const { ssh_keys: keys, ssh_deletekeys: deleted, ssh_authorized_keys: logins } = parse(contact.userData) as UserData;
+  expect([deleted, keys.ed25519_public, logins]).toEqual([true, contact.hostKey, LOGINS]);
   expect(loadPrivateKey(keys.ed25519_private).publicKey).toBe(parseHostKey(contact.hostKey).openssh);
-  expect(makeContact().hostKey).not.toBe(contact.hostKey);
+  expect(makeContact(LOGINS).hostKey).not.toBe(contact.hostKey);
   expect(contact.userData.length).toBeLessThan(2_000);
 });
 
@@ -35,7 +38,7 @@ describe.skipIf(SSHD_MISSING !== false)(`a machine's own host key${SSHD_MISSING 
   const login = generateSshKeyPair('login');
   beforeEach(async () => {
     folder = mkdtempSync(path.join(tmpdir(), 'belt-etc-ssh-'));
-    contact = makeContact();
+    contact = makeContact(LOGINS);
     const { ssh_keys: keys } = parse(contact.userData) as UserData;
     writeFileSync(path.join(folder, 'ssh_host_ed25519_key'), keys.ed25519_private, { mode: 0o600 });
     writeFileSync(path.join(folder, 'ssh_host_ed25519_key.pub'), `${keys.ed25519_public}\n`);

@@ -77,8 +77,11 @@ describe('on EC2', () => {
   const belt = (words: string): Promise<Ran> => line.belt(...words.split(' '));
   beforeAll(async () => {
     fake = await startEc2({ bootMs: 300 });
-    line = commandLine(`driver: ec2\nec2:\n  endpoint: ${fake.url}\n  region: eu-west-1\n  regions: [eu-west-1, us-east-1]\n  allow_from: [203.0.113.7]\n`, { AWS_ACCESS_KEY_ID: 'AKIAFAKE', AWS_SECRET_ACCESS_KEY: 'x' });
+    line = commandLine(`driver: ec2\nec2:\n  endpoint: ${fake.url}\n  region: eu-west-1\n  regions: [eu-west-1, us-east-1]\n  allow_from: [203.0.113.7]\nssh_keys: [ssh-ed25519 AAAAyou you]\n`, { AWS_ACCESS_KEY_ID: 'AKIAFAKE', AWS_SECRET_ACCESS_KEY: 'x' });
     expect((await belt('create 1gb node[1:2] --region eu-west-1,us-east-1')).exit).toBe(0);
+    // EC2 takes one key of its own way: who else may log in stands in the user data.
+    const userData = [...fake.region('us-east-1').instances.values()].map((instance) => Buffer.from(instance.userData ?? '', 'base64').toString());
+    expect(userData).toEqual([expect.stringMatching(/^ssh_authorized_keys: \["ssh-ed25519 [^"]+","ssh-ed25519 AAAAyou you"\]$/m)]);
   }, 180_000);
   afterAll(async () => {
     line.remove();

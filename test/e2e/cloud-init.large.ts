@@ -10,18 +10,20 @@ import { authoritySigner } from '../../src/bootstrap/signer.ts';
 import type { HostKeyRecord } from '../../src/inventory/state.ts';
 import type { Machine } from '../../src/provision/driver.ts';
 import type { SshConnection } from '../../src/ssh/client.ts';
+import { generateSshKeyPair } from '../../src/ssh/key-pair.ts';
 import { waitForSsh } from '../../src/ssh/wait.ts';
 import { skipReason } from './stage.ts';
 import { TestCluster } from './swarm-kit.ts';
 
 describe.skipIf(skipReason !== null)('a machine that cloud-init sets up', () => {
   const cluster = new TestCluster();
-  const contact = makeContact();
+  const other = generateSshKeyPair('another operator');
+  const contact = makeContact([cluster.ssh.publicKey, other.publicKey]);
   let machine: Machine;
   let keys: readonly string[] = [contact.hostKey];
 
-  const connect = (user = 'debian'): Promise<SshConnection> => waitForSsh({
-    host: machine.publicIpv4!, port: machine.sshPort, user, privateKey: cluster.ssh.privateKey, machine: machine.name, hostKey: { pinned: keys }, signal: AbortSignal.timeout(120_000), budgetMs: 90_000,
+  const connect = (privateKey = cluster.ssh.privateKey): Promise<SshConnection> => waitForSsh({
+    host: machine.publicIpv4!, port: machine.sshPort, user: 'debian', privateKey, machine: machine.name, hostKey: { pinned: keys }, signal: AbortSignal.timeout(120_000), budgetMs: 90_000,
   });
 
   beforeAll(async () => {
@@ -45,6 +47,11 @@ describe.skipIf(skipReason !== null)('a machine that cloud-init sets up', () => 
     await using connection = await connect();
     expect((await connection.exec('cloud-init status --wait >/dev/null; cloud-init status; sudo -n id -un')).stdout).toBe('status: done\nroot\n');
     await expect(waitForSsh({ host: machine.publicIpv4!, port: machine.sshPort, user: 'root', privateKey: cluster.ssh.privateKey, hostKey: { pinned: keys }, signal: AbortSignal.timeout(10_000), budgetMs: 0 }).then((open) => open.exec('true')).then(({ code }) => code === 0)).resolves.toBe(false);
+  });
+
+  test('lets in every key of the configuration, not the cloud’s one alone', async () => {
+    await using connection = await connect(other.privateKey);
+    expect((await connection.exec('id -un')).stdout).toBe('debian\n');
   });
 
   test('first contact replaces the key; a reboot keeps the machine’s own', async () => {

@@ -2,7 +2,7 @@
  * EC2's query API on loopback over {@link Region}s: what the driver and independent clients (the AWS CLI, boto3) need, and no more. An
  * action it does not know is answered as EC2 answers one, so that a test cannot pass by accident.
  */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { FakeReply, FakeRequest, FakeService } from '../http-fake.ts';
 import { startFake, type RunningFake } from '../http-fake.ts';
@@ -265,8 +265,8 @@ const ACTIONS: Record<string, Action> = {
     region.spend('describe');
     const names = texts(p['KeyName']);
     for (const name of names) if (!region.keys.has(name)) throw new Ec2Error('InvalidKeyPair.NotFound', `The key pair '${name}' does not exist`);
-    const found = filtered([...region.keys.values()], p, (k, name) => (name === 'key-name' ? k.name : name.startsWith('tag:') ? k.tags.get(name.slice(4)) : undefined));
-    return { keySet: found.filter((k) => names.length === 0 || names.includes(k.name)).map((k) => ({ keyPairId: k.id, keyName: k.name, keyFingerprint: 'fake', publicKey: k.text, tagSet: tagSet(k.tags) })) };
+    const found = filtered([...region.keys.values()], p, (k, name) => (name === 'key-name' ? k.name : name === 'fingerprint' ? fingerprintOf(k.text) : name.startsWith('tag:') ? k.tags.get(name.slice(4)) : undefined));
+    return { keySet: found.filter((k) => names.length === 0 || names.includes(k.name)).map((k) => ({ keyPairId: k.id, keyName: k.name, keyFingerprint: fingerprintOf(k.text), publicKey: k.text, tagSet: tagSet(k.tags) })) };
   },
   ImportKeyPair: (region, p) => {
     region.spend('mutate');
@@ -276,7 +276,12 @@ const ACTIONS: Record<string, Action> = {
     if (!/^ssh-(rsa|ed25519) /.test(text)) throw new Ec2Error('InvalidKey.Format', 'Key is not in valid OpenSSH public key format');
     const key = { name, id: region.newId('key'), text, tags: tagsOf(p, 'key-pair') };
     region.keys.set(name, key);
-    return { keyPairId: key.id, keyName: name, keyFingerprint: 'fake' };
+    return { keyPairId: key.id, keyName: name, keyFingerprint: fingerprintOf(text) };
   },
   DeleteKeyPair: (region, p) => (region.spend('mutate'), region.keys.delete(textOf(p, 'KeyName') ?? ''), { return: true }),
 };
+
+/** As EC2 tells it of ED25519 keys. */
+function fingerprintOf(text: string): string {
+  return createHash('sha256').update(Buffer.from(text.split(' ')[1] ?? '', 'base64')).digest('base64');
+}
