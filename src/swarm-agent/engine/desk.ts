@@ -106,6 +106,7 @@ export class EngineDesk {
     try {
       const step = await this.#reform.step(signal);
       if (step === 'waiting') return this.#wait(this.#reform.says);
+      if (step === 'done') this.#warnings = [];
       if (step === 'done' || await this.#handOver(signal)) return true;
       const docker = await this.#list.look(this.#within(CALL_MS, signal));
       const decision = decide({ nodes: this.#beltNodes(), docker, agreed: this.#agreed(), abandoned: this.#list.abandoned() });
