@@ -1,5 +1,4 @@
 /** The driver's side of the control socket: finds the host process, starts it when there is none, asks it one thing at a time. */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -111,6 +110,8 @@ async function askPlainly(home: string, request: LocalRequest): Promise<unknown[
 
 /** Starts a host, detached and with nothing of our environment but what programs need. What it says on its first line. */
 async function startHost({ home, sshPort }: HostLocation): Promise<string> {
+  // Loaded for the one command that needs it: most find a host.
+  const { spawn } = await import('node:child_process');
   mkdirSync(home, { recursive: true, mode: 0o700 });
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const program = fileURLToPath(new URL(`./host.${extension}`, import.meta.url));

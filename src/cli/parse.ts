@@ -1,5 +1,5 @@
-/** Belt's own words of a line → the arguments of its command, by yargs; every way to get it wrong ends in one `usage` error that says how it is written. */
-import yargs from 'yargs';
+/** Belt's own words of a line → the arguments of its command; every way to get it wrong ends in one `usage` error that says how it is written. */
+import type { Options } from 'yargs';
 
 import { BeltError } from '../errors.ts';
 import { closest } from '../inventory/closest.ts';
@@ -12,7 +12,8 @@ export interface ParsedLine {
   readonly help: boolean;
 }
 
-function configured(entry: CommandEntry, command: Command) {
+async function configured(entry: CommandEntry, command: Command) {
+  const { default: yargs } = await import('yargs');
   return yargs([])
     .scriptName('belt')
     .usage(`belt ${entry.path} ${entry.synopsis}\n\n${entry.summary}`.trim())
@@ -35,28 +36,44 @@ function configured(entry: CommandEntry, command: Command) {
 
 /** The help of one command. */
 export async function commandHelp(entry: CommandEntry, command: Command): Promise<string> {
-  return configured(entry, command).getHelp();
+  return (await configured(entry, command)).getHelp();
 }
 
 /** Reads the words. Throws `usage`. */
-export function parseLine(entry: CommandEntry, command: Command, own: readonly string[], rest: readonly string[]): ParsedLine {
+export async function parseLine(entry: CommandEntry, command: Command, own: readonly string[], rest: readonly string[]): Promise<ParsedLine> {
   const usage = (message: string): BeltError => new BeltError('usage', message, { next: `belt ${entry.path} ${entry.synopsis}`.trim() });
   if (own.includes('--help') || own.includes('-h')) {
     return { help: true, flags: {} as GlobalFlags, args: { rest: [] } as never };
   }
   const known = [...Object.keys(command.options), ...Object.keys(GLOBAL_OPTIONS)];
+  // Words alone need no parser, which would be an eighth of the start of `belt ls`.
+  const parsed = own.some((word) => word.startsWith('-')) ? await readFlags(entry, command, own, usage) : { ...defaults(command), _: own };
+  checkOptions(parsed, command, known, usage);
+  if (parsed['host'] !== undefined && entry.path !== 'docker') throw usage('--host is for docker lines: belt --host RANGE docker …');
+  const args = { ...parsed, ...assign(entry, command.positionals, parsed._.map(String), usage), rest };
+  return { help: false, flags: parsed as unknown as GlobalFlags, args: args as never };
+}
+
+interface Words extends Record<string, unknown> {
+  readonly _: readonly (string | number)[];
+}
+
+/** By yargs. */
+async function readFlags(entry: CommandEntry, command: Command, own: readonly string[], usage: (message: string) => BeltError): Promise<Words> {
   refuseValues(own, { ...command.options, ...GLOBAL_OPTIONS }, usage);
-  const parser = configured(entry, command).fail((message, error) => {
+  const parser = (await configured(entry, command)).fail((message, error) => {
     const flag = /^Not enough arguments following: (\S+)/.exec(message ?? '')?.[1];
     const [, option, given, choices] = /Argument: (\S+), Given: "(.*)", Choices: (.*)$/m.exec(message ?? '') ?? [];
     if (option !== undefined) throw usage(`--${option} ${given}: must be one of ${choices?.replaceAll('"', '')}`);
     throw error instanceof BeltError ? error : usage(flag === undefined ? message : `${flag.length === 1 ? '-' : '--'}${flag} wants a value`);
   });
-  const parsed = parser.parseSync([...own]) as unknown as Record<string, unknown> & { _: (string | number)[] };
-  checkOptions(parsed, command, known, usage);
-  if (parsed['host'] !== undefined && entry.path !== 'docker') throw usage('--host is for docker lines: belt --host RANGE docker …');
-  const args = { ...parsed, ...assign(entry, command.positionals, parsed._.map(String), usage), rest };
-  return { help: false, flags: parsed as unknown as GlobalFlags, args: args as never };
+  return parser.parseSync([...own]) as unknown as Words;
+}
+
+/** What yargs makes of a line without a flag. */
+function defaults(command: Command): Record<string, unknown> {
+  const given = Object.entries<Options>({ ...command.options, ...GLOBAL_OPTIONS }).filter(([, { default: value }]) => value !== undefined);
+  return Object.fromEntries(given.flatMap(([name, { default: value }]) => [[name, value], [camel(name), value]]));
 }
 
 /** A switch with a value (`--json=maybe`) is a mistake that yargs reads as false. */

@@ -20,7 +20,7 @@ export async function run(argv: readonly string[], terminal: Terminal, ports: Po
     const line = splitLine(argv, ALL_COMMANDS);
     if (line.entry === null) return overview(line.group, line.own, terminal, version);
     const [{ parseLine, commandHelp }, { command }] = await Promise.all([import('./parse.ts'), line.entry.load()]);
-    const parsed = parseLine(line.entry, command, line.own, line.rest);
+    const parsed = await parseLine(line.entry, command, line.own, line.rest);
     if (parsed.help) {
       terminal.stdout.write(`${await commandHelp(line.entry, command)}\n`);
       return EXIT.done;

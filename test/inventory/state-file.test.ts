@@ -58,10 +58,10 @@ describe('state.json', () => {
     expect(passed).toEqual([]);
   });
 
-  it.each([1, 2])('as version %i wrote it is read', (version) => {
+  it.each([1, 2, 3])('as version %i wrote it is read', (version) => {
     const { removals: _removals, ...first } = sample();
     const body = JSON.stringify(version === 1 ? first : sample());
-    const checksum = createHash('sha256').update(body).digest('hex');
+    const checksum = createHash('sha256').update(version === 3 ? `3:${body}` : body).digest('hex');
     expect(decodeState(`{"format":"belt-state","version":${version},"checksum":"${checksum}","body":${body}}\n`, 'state.json')).toEqual(sample());
   });
 
