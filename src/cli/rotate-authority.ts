@@ -56,7 +56,10 @@ export async function rotateAuthority(ctx: Context, timeoutMs: number, report: R
   }
   if (status.phase !== 'none') return status;
   await changeOver(ctx, next);
-  await ask((swarm) => swarm.recordOwn());
+  await ask((swarm) => {
+    swarm.book.dropCertificates();
+    return swarm.recordOwn();
+  });
   await briefly(ctx, ({ files }) => {
     trust(files, [next.certificate]);
     for (const file of nextFiles(files)) rmSync(file, { force: true });

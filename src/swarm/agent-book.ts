@@ -69,6 +69,11 @@ export class AgentBook {
     });
   }
 
+  /** Forgets the certificates that bootstrap gave: their CA has been replaced. The agents stay known. */
+  dropCertificates(): void {
+    this.#change((book) => ({ ...book, expires: {} }));
+  }
+
   /** Forgets agents: of machines that were destroyed, or whose agents turned out to be others. */
   forget(machines: readonly string[]): void {
     const gone = new Set(machines);

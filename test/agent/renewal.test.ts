@@ -110,6 +110,9 @@ describe('rotation of the CA', () => {
     await until(async () => (await status()).phase === 'reissue' && (await status()).waiting.join() === 'node1', 'all but the node that is off are renewed', 20_000);
     done = true;
     expect(await writes).toBeGreaterThan(10);
+    // An operator of the CA on its way out who comes late.
+    const late = harness.credentials('operator', 'late');
+    expect(await operator.cluster([mg0!.endpoint], 'certs.record', { certificate: late.cert })).toEqual({ changed: true });
     // What the CLI does when the new root signs: the operator's certificate is renewed too.
     harness.ca = next;
     operator = harness.clientAs('operator', 'after');
@@ -123,5 +126,9 @@ describe('rotation of the CA', () => {
     expect((await operator.cluster([mg0!.endpoint], 'token.show', { role: 'worker' })).token).not.toBe(oldToken);
     await expect(harness.client.call(node0!.endpoint, 'node.renew', {})).rejects.toMatchObject({ code: 'certificate' });
     await until(() => forger.destroyed, 'the forger is cut off');
+    const { certificates } = await operator.cluster([mg0!.endpoint], 'certs.list', {});
+    const inUse = new Set([...managers, node0!, node1!].map((machine) => machine.agent!.identity.certificate.serial));
+    expect(certificates.filter(({ caDropped }) => !caDropped).map(({ serial }) => serial).sort()).toEqual([...inUse].sort());
+    expect(certificates.find(({ serial }) => serial === late.serial)).toMatchObject({ name: 'late', caDropped: true });
   });
 });

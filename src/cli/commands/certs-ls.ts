@@ -41,21 +41,23 @@ export function inOrder(a: Pick<Listed, 'role' | 'name' | 'notAfter'>, b: Pick<L
 
 type Listed = Omit<Row, 'role' | 'serial'> & { readonly role: Row['role'] | 'ca'; readonly serial: string | null };
 
+const IN_FORCE = { revokedAt: null, caDropped: false };
+
 /** The CA and the operator's own certificate, from their files. */
 function own(files: ClusterFiles): Listed[] {
   const roots = splitPem(readFileSync(files.caCertificate, 'utf8')).map((pem): Listed => {
     const x509 = readPem(pem);
-    return { serial: x509.serialNumber.toLowerCase(), role: 'ca', name: /CN=(.*)/.exec(x509.subject)?.[1] ?? null, nodeId: null, notAfter: x509.validToDate.toISOString(), revokedAt: null };
+    return { serial: x509.serialNumber.toLowerCase(), role: 'ca', name: /CN=(.*)/.exec(x509.subject)?.[1] ?? null, nodeId: null, notAfter: x509.validToDate.toISOString(), ...IN_FORCE };
   });
   const { serial, name, notAfter } = factsOf(readPem(readFileSync(files.operatorCertificate, 'utf8')));
-  return [...roots, { serial, role: 'operator', name, nodeId: null, notAfter: new Date(notAfter).toISOString(), revokedAt: null }];
+  return [...roots, { serial, role: 'operator', name, nodeId: null, notAfter: new Date(notAfter).toISOString(), ...IN_FORCE }];
 }
 
 /** Machines that bootstrap has seen and that are no nodes: the cluster knows nothing of their certificates. */
 function machines(swarm: Swarm, nodes: ReadonlySet<string | null>): Listed[] {
   return swarm.book.bootstrapped.filter((name) => !nodes.has(name)).flatMap((name) => {
     const notAfter = swarm.book.expiresOf(name);
-    return notAfter === null ? [] : [{ serial: null, role: 'machine', name, nodeId: null, notAfter, revokedAt: null } satisfies Listed];
+    return notAfter === null ? [] : [{ serial: null, role: 'machine', name, nodeId: null, notAfter, ...IN_FORCE } satisfies Listed];
   });
 }
 
@@ -63,7 +65,8 @@ async function issued(swarm: Swarm): Promise<Row[]> {
   return (await swarm.formed()) ? (await swarm.cluster('certs.list', {})).certificates : [];
 }
 
-function standing({ notAfter, revokedAt }: Listed, now: number): string {
+function standing({ notAfter, revokedAt, caDropped }: Listed, now: number): string {
   if (revokedAt !== null) return 'revoked';
+  if (caDropped) return 'CA replaced';
   return new Date(notAfter).getTime() < now ? 'expired' : 'valid';
 }

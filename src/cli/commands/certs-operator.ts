@@ -74,7 +74,7 @@ async function record(ctx: Context, swarm: Swarm, certificate: string, fresh: { 
     if (!(await swarm.formed())) return null;
     await swarm.cluster('certs.record', { certificate });
     const now = new Date(ctx.ports.now()).toISOString();
-    const good = (await listOperators(swarm)).filter(({ name, notAfter, revokedAt }) => name === fresh.name && revokedAt === null && notAfter > now);
+    const good = (await listOperators(swarm)).filter(({ name, notAfter, revokedAt, caDropped }) => name === fresh.name && revokedAt === null && !caDropped && notAfter > now);
     return good.flatMap(({ serial, notAfter }) => (serial === fresh.serial ? [] : [{ serial, notAfter }]));
   } catch (error) {
     if (!isBeltError(error)) throw error;

@@ -10,6 +10,7 @@ import type { Clock } from '../ports.ts';
 import type { Change } from '../store/commands.ts';
 import type { AuthorityRecord, CertificateRecord } from '../store/records.ts';
 import type { Sealer } from '../store/sealer.ts';
+import { CA_SIGNS_SINCE } from '../store/state.ts';
 import type { CallResult, CheckedParams } from './calls.ts';
 import type { Write } from './cluster-calls.ts';
 import { AUTHORITY_PURPOSE, tokenPurpose, type Enrolment } from './enrolment.ts';
@@ -59,10 +60,13 @@ export class CertificateCalls {
     const { group, clock } = this.#options;
     await group.read();
     const x509 = parse(certificate);
-    if (!signedByOne(x509, group.state.tables.authority?.roots ?? [])) throw new BeltError('certificate', 'the certificate is not signed by the CA of this cluster');
+    const { roots = [], changedAt = 0 } = group.state.tables.authority ?? {};
+    if (!signedByOne(x509, roots)) throw new BeltError('certificate', 'the certificate is not signed by the CA of this cluster');
     const { serial, role, name, fingerprint } = factsOf(x509);
     if (group.state.tables.certificates.has(serial)) return { changed: false };
-    await group.write(request, { type: 'certificate.issued', certificate: { serial, role, name, fingerprint, issuedAt: clock.now(), notAfter: x509.validToDate.getTime() } }, first);
+    // Of the CA on its way out it is, however late it is written down.
+    const issuedAt = signedByOne(x509, roots.slice(0, 1)) ? clock.now() : changedAt;
+    await group.write(request, { type: 'certificate.issued', certificate: { serial, role, name, fingerprint, issuedAt, notAfter: x509.validToDate.getTime() } }, first);
     return { changed: true };
   }
 
@@ -70,7 +74,7 @@ export class CertificateCalls {
     const { group, clock } = this.#options;
     await group.read();
     const now = clock.now();
-    const found = this.#matching(which).filter(({ notAfter, revokedAt }) => notAfter > now && revokedAt === null);
+    const found = this.#matching(which).filter((one) => one.notAfter > now && one.revokedAt === null && !group.state.caDropped(one));
     const serials = found.map(({ serial }) => serial);
     if (serials.length > 0) await group.write(request, { type: 'all', changes: found.map(({ serial, notAfter }): Change => ({ type: 'certificate.revoke', serial, notAfter })) }, first);
     return { serials };
@@ -120,7 +124,7 @@ export class CertificateCalls {
     }
     if (step.do !== 'drop-old') return false;
     this.#batch = new Set();
-    await this.#advance(authority, { phase: 'steady', roots: authority.roots.slice(0, 1) }, { type: 'setting.remove', key: ENDORSEMENT_KEY });
+    await this.#advance(authority, { phase: 'steady', roots: authority.roots.slice(0, 1) }, { type: 'setting.remove', key: ENDORSEMENT_KEY }, { type: 'setting.set', key: CA_SIGNS_SINCE, value: String(authority.changedAt) });
     return true;
   }
 
@@ -182,11 +186,13 @@ export class CertificateCalls {
     return found;
   }
 
-  #row({ serial, role, name, notAfter, revokedAt }: CertificateRecord): CallResult<'certs.list'>['certificates'][number] {
+  #row(record: CertificateRecord): CallResult<'certs.list'>['certificates'][number] {
+    const { serial, role, name, notAfter, revokedAt } = record;
     const node = this.#options.group.state.tables.nodes.get(name ?? '');
     return {
       serial, role, name: node?.name ?? name, nodeId: node?.id ?? null,
       notAfter: new Date(notAfter).toISOString(), revokedAt: revokedAt === null ? null : new Date(revokedAt).toISOString(),
+      caDropped: this.#options.group.state.caDropped(record),
     };
   }
 }

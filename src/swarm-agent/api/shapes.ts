@@ -212,6 +212,8 @@ export const CertificateRow = v.object({
   nodeId: v.nullable(Id),
   notAfter: time,
   revokedAt: v.nullable(time),
+  /** The CA that signed it has been replaced: nobody believes it any more. */
+  caDropped: v.boolean(),
 });
 export type CertificateRow = v.InferOutput<typeof CertificateRow>;
 

@@ -8,14 +8,14 @@ import type { ClusterState } from './state.ts';
 /** A setting of the state: which backup it was begun from, and whether all of it is there. */
 export const RESTORE_SETTINGS = { begun: 'restore.begun', done: 'restore.done' } as const;
 
-/** What `state` knows, as of now (ms since 1970); null before the first write of a cluster. Certificates that ran out are left out. */
+/** What `state` knows, as of now (ms since 1970); null before the first write of a cluster. Certificates that ran out or are of a dropped CA are left out. */
 export function takeBackup(state: ClusterState, epoch: number, now: number): Backup | null {
   const { cluster, authority, nodes, certificates } = state.tables;
   const [root] = authority?.roots ?? [];
   if (cluster === null || authority === null || root === undefined) return null;
   return {
     clusterId: cluster.id, clusterName: cluster.name, epoch, index: state.index, takenAt: new Date(now).toISOString(), root, generation: authority.generation,
-    nodes: [...nodes.values()].map(backedUp), certificates: [...certificates.values()].filter(({ notAfter }) => notAfter > now),
+    nodes: [...nodes.values()].map(backedUp), certificates: [...certificates.values()].filter((one) => one.notAfter > now && !state.caDropped(one)),
   };
 }
 

@@ -7,7 +7,10 @@ import { applyChange, Refusal } from './changes.ts';
 import { COMMAND_LEVEL, type Command } from './commands.ts';
 import { RequestTable } from './requests.ts';
 import { Tables } from './tables.ts';
-import type { NodeRecord, WriteResult } from './records.ts';
+import type { CertificateRecord, NodeRecord, WriteResult } from './records.ts';
+
+/** A setting of the state: when the root that alone is trusted began to sign, ms since 1970; none where the CA has never been replaced. */
+export const CA_SIGNS_SINCE = 'ca/signs-since';
 
 /** The cluster's state as of one Raft index. Reading it is synchronous and free; what is read is only as fresh as the index (see `Member.read`). */
 export class ClusterState {
@@ -27,6 +30,12 @@ export class ClusterState {
   node(idOrName: string): NodeRecord | undefined {
     const { nodes, nodeIds } = this.tables;
     return nodes.get(idOrName) ?? nodes.get(nodeIds.get(idOrName) ?? '');
+  }
+
+  /** Whether the CA that signed it has been replaced since: nobody believes it any more. */
+  caDropped({ issuedAt }: CertificateRecord): boolean {
+    const signsSince = Number(this.tables.settings.get(CA_SIGNS_SINCE)?.value ?? -Infinity);
+    return issuedAt !== null && issuedAt <= signsSince;
   }
 
   /** Serials that no longer count and have not run out at `now` (ms): what agents keep on disk. */
