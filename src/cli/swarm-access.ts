@@ -78,7 +78,7 @@ function openSwarm(ctx: Context, files: ClusterFiles, state: Readonly<ClusterSta
   }
   const credentials = readCredentials(files, state.cluster.id);
   const active = readCurrent(ctx.home).active[ctx.clusterName] ?? null;
-  return new Swarm({ credentials, book: agentBook(files), machines: new Map(Object.entries(state.machines)), active, met: Object.keys(state.hostKeys), signal: ctx.signal });
+  return new Swarm({ credentials, book: agentBook(files), machines: new Map(Object.entries(state.machines)), active, met: Object.keys(state.hostKeys), signal: ctx.signal, warn: (message) => ctx.ui.warn(message) });
 }
 
 async function engineWish(ctx: Context): Promise<EngineWish> {

@@ -16,6 +16,8 @@ export type Member = RaftView['members'][number];
 export interface Answer {
   readonly machine: string;
   readonly health: Health | null;
+  /** Why who answered is not believed, or does not believe us: a `certificate` error. */
+  readonly wrong?: BeltError;
 }
 
 export interface Survey {
@@ -27,6 +29,8 @@ export interface Survey {
   readonly leader: string | null;
   /** How often the group was reformed. */
   readonly epoch: number;
+  /** Of managers that answered with the wrong certificate, or found ours wrong. */
+  readonly wrong: readonly BeltError[];
 }
 
 /**
@@ -41,13 +45,14 @@ export function compareViews(a: RaftView, b: RaftView): number {
 /** What the answers say together. `known`: the managers as remembered, for the case that none answers. */
 export function judgeSurvey(answers: readonly Answer[], known: readonly { readonly name: string; readonly id: string; readonly address: string }[]): Survey {
   const views = answers.flatMap(({ health }) => (health?.raft == null ? [] : [{ machine: health.machine, raft: health.raft }]));
+  const wrong = answers.flatMap((answer) => answer.wrong ?? []);
   const best = views.reduce<RaftView | null>((top, { raft }) => (top === null || compareViews(raft, top) > 0 ? raft : top), null);
-  if (best === null) return { voters: known.map((manager) => ({ ...manager, voter: true, datacenter: '' })), reachable: [], leader: null, epoch: 0 };
+  if (best === null) return { voters: known.map((manager) => ({ ...manager, voter: true, datacenter: '' })), reachable: [], leader: null, epoch: 0, wrong };
   const voters = best.members.filter(({ voter }) => voter).toSorted((a, b) => compareNames(a.name, b.name));
   const answered = new Set(views.filter(({ raft }) => raft.epoch === best.epoch && raft.state !== 'stopped').map(({ machine }) => machine));
   const reachable = voters.map(({ name }) => name).filter((name) => answered.has(name));
   const leading = views.filter(({ raft }) => raft.epoch === best.epoch && raft.state === 'leader').toSorted((a, b) => b.raft.term - a.raft.term)[0];
-  return { voters, reachable, leader: leading?.machine ?? null, epoch: best.epoch };
+  return { voters, reachable, leader: leading?.machine ?? null, epoch: best.epoch, wrong };
 }
 
 /** Whether enough voters answered. */
@@ -61,7 +66,9 @@ export function isElecting(survey: Survey): boolean {
 }
 
 /** The refusal of a cluster call for want of managers: nothing was sent. `driverOf`: how the silent ones are switched on. */
-export function quorumError({ voters, reachable }: Survey, driverOf: (name: string) => string | undefined = () => undefined): BeltError {
+export function quorumError({ voters, reachable, wrong }: Survey, driverOf: (name: string) => string | undefined = () => undefined): BeltError {
+  // Where it is for their certificates that there are too few, that is what is to be mended.
+  if (wrong[0] !== undefined && reachable.length + wrong.length >= quorumOf(voters.length)) return wrong[0];
   const silent = voters.map(({ name }) => name).filter((name) => !reachable.includes(name));
   return new BeltError('no_quorum', noQuorum(reachable.length, voters.length), {
     next: `start what is off (${wayOn(silent, driverOf)}), or when it is gone for good: belt swarm rebuild`,

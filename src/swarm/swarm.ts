@@ -21,6 +21,8 @@ export interface SwarmOptions {
   /** Machines that belt has been on: asked after it where the book of agents is lost. */
   readonly met: readonly string[];
   readonly signal: AbortSignal;
+  /** Told of managers that are passed over for their certificates. */
+  readonly warn: (message: string) => void;
 }
 
 /** Milliseconds. A manager that does not shake hands in `dial` counts as gone; one that is slow in answering gets `health`. */
@@ -35,6 +37,7 @@ export class Swarm {
   readonly #client: AgentClient;
   #survey: Promise<Survey> | null = null;
   #census: Promise<Survey> | null = null;
+  readonly #warned = new Set<string>();
 
   constructor(options: SwarmOptions) {
     this.#options = options;
@@ -134,8 +137,16 @@ export class Swarm {
     // A manager may name others that this operator has not heard of.
     const others = first.voters.map(({ name }) => name).filter((name) => !known.some((manager) => manager.name === name));
     const survey = others.length === 0 ? first : judgeSurvey(await this.#askEach([...known.map(({ name }) => name), ...others], until), first.voters);
+    // A certificate that is wrong is no manager that is down: it is heard of, and the others go on without it.
+    if (survey.reachable.length === 0 && survey.wrong[0] !== undefined) throw survey.wrong[0];
+    for (const error of survey.wrong) this.#warnOnce(error.message);
     if (survey.reachable.length > 0) this.book.learnManagers(survey.voters, survey.leader ?? this.book.leader);
     return survey;
+  }
+
+  #warnOnce(message: string): void {
+    if (!this.#warned.has(message)) this.#options.warn(message);
+    this.#warned.add(message);
   }
 
   /** `enough`: ends when the leader has answered and a quorum with it, for a manager that is switched off must not cost a second each time. */
@@ -148,21 +159,20 @@ export class Swarm {
       };
       if (names.length === 0) return resolve(answers);
       for (const machine of names) {
-        void this.#healthOf(machine).then((health) => {
-          answers.push({ machine, health });
+        void this.#healthOf(machine).then((answer) => {
+          answers.push(answer);
           look();
         }, reject);
       }
     });
   }
 
-  async #healthOf(name: string): Promise<Answer['health']> {
+  async #healthOf(machine: string): Promise<Answer> {
     try {
-      return await this.node(name, 'node.health', {}, { timeoutMs: PACE.health });
+      return { machine, health: await this.node(machine, 'node.health', {}, { timeoutMs: PACE.health }) };
     } catch (error) {
-      // A certificate that is wrong is no manager that is down: it must be heard of.
-      if (isBeltError(error, 'certificate') || isBeltError(error, 'interrupted')) throw error;
-      return null;
+      if (isBeltError(error, 'interrupted')) throw error;
+      return isBeltError(error, 'certificate') ? { machine, health: null, wrong: error } : { machine, health: null };
     }
   }
 

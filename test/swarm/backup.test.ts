@@ -59,7 +59,7 @@ describe('what a restore writes', () => {
 describe('the plan of a restore', () => {
   const machine = (name: string): Machine => ({ name }) as Machine;
   const answer = (name: string, role: Health['role'], raft: Partial<RaftView> | null = null): Answer => ({ machine: name, health: { machine: name, role, raft, epoch: 0 } as Health });
-  const survey = { voters: [], reachable: [], leader: null, epoch: 0 };
+  const survey = { voters: [], reachable: [], leader: null, epoch: 0, wrong: [] };
   const question = { backup: BACKUP, clusterId: CLUSTER, managers: [machine('mg5'), machine('mg6')] as [Machine, Machine], answers: [answer('mg5', 'machine'), answer('mg6', 'machine')], survey };
 
   it('has the workers that answer come, and names those that do not', () => {

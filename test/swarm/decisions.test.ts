@@ -99,8 +99,8 @@ describe('rebuild', () => {
 describe('form', () => {
   const machine = (name: string, region: string): Machine => ({ name, driver: 'local', id: name, status: 'active', publicIpv4: null, privateIpv4: null, sshPort: 22, sshUser: 'x', memoryMb: null, region, datacenter: `local:${region}`, image: null, size: 's', createdAt: null, tags: {} });
   const five = NAMES.map((name, at) => machine(name, 'abc'[at % 3] as string));
-  const none: Survey = { voters: [], reachable: [], leader: null, epoch: 0 };
-  const there = (...names: string[]): Survey => ({ voters: members(names), reachable: names, leader: names[0] ?? null, epoch: 0 });
+  const none: Survey = { voters: [], reachable: [], leader: null, epoch: 0, wrong: [] };
+  const there = (...names: string[]): Survey => ({ voters: members(names), reachable: names, leader: names[0] ?? null, epoch: 0, wrong: [] });
 
   test('takes the machines by their datacenters, in the order they are named', () => {
     const plan = planForm(parseTopology('5/3'), five, none);

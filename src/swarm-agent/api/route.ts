@@ -1,6 +1,6 @@
 /**
- * Where a call of the cluster plane is answered: here when this manager leads, else at the leader, one hop. Without a leader the caller is told
- * within 3 s how many managers there are and how many it takes.
+ * Where a call of the cluster plane is answered: here when this manager leads, else at the leader, one hop. Without a quorum the caller is told
+ * within 3 s how many managers there are and how many it takes; managers that have one are given the time of an election.
  */
 import { randomBytes } from 'node:crypto';
 
@@ -14,8 +14,11 @@ import type { CallContext } from './server.ts';
 import type { ManagerAddress } from './shapes.ts';
 import { managerAddresses, quorumOf } from './view.ts';
 
-/** Milliseconds: how long a leader is waited for, how often it is looked for, how long the others have to show that they live. Together under 3 s. */
-export const ROUTE = { leaderMs: 1500, lookMs: 50, probeMs: 1000 } as const;
+/**
+ * Milliseconds: how long a leader is waited for, how often it is looked for, how long the others have to show that they live (together under 3 s),
+ * and how long a leader is waited for where enough of them do.
+ */
+export const ROUTE = { leaderMs: 1500, lookMs: 50, probeMs: 1000, electMs: 3000 } as const;
 
 export interface RouteOptions {
   readonly clock: Clock;
@@ -31,10 +34,11 @@ export type Local = (name: CallName, params: unknown, context: CallContext & { r
 export async function route(options: RouteOptions, local: Local, name: CallName, params: unknown, context: CallContext): Promise<unknown> {
   const { clock, group } = options;
   const request = context.request ?? randomBytes(16).toString('hex');
-  const giveUp = Math.min(clock.monotonic() + ROUTE.leaderMs, context.deadline);
+  let giveUp = Math.min(clock.monotonic() + ROUTE.leaderMs, context.deadline);
   const began = clock.now();
   let { first } = context;
   let unknown: BeltError | null = null;
+  let electing = false;
   for (;;) {
     try {
       const leader = leaderOf(group);
@@ -49,11 +53,14 @@ export async function route(options: RouteOptions, local: Local, name: CallName,
         first ??= began;
       }
     }
-    if (clock.monotonic() >= giveUp || options.signal.aborted) break;
+    if (clock.monotonic() >= giveUp || options.signal.aborted) {
+      const counted = await countManagers(options);
+      if (electing || counted.reachable < counted.needed || clock.monotonic() >= context.deadline || options.signal.aborted) throw withoutLeader(counted, unknown);
+      electing = true;
+      giveUp = Math.min(clock.monotonic() + ROUTE.electMs, context.deadline);
+    }
     await pause(clock, ROUTE.lookMs, options.signal);
   }
-  const why = await noQuorum(options);
-  throw unknown === null ? why : new BeltError('outcome_unknown', `${why.message}; the change may or may not have happened`, { next: 'repeat the command: it finds out, and does nothing twice', cause: unknown });
 }
 
 /** A call that manager `by` passed on: answered here or not at all, so that no call goes in circles. Rejects with `no_quorum`, `forbidden`, or what the call does. */
@@ -91,8 +98,14 @@ function wireCaller({ role, name }: CallerIdentity): { role: 'operator' | 'manag
   return { role, name };
 }
 
-/** The refusal for want of managers, after asking each of the others for a sign of life. */
-export async function noQuorum({ clock, group, peers, signal }: RouteOptions): Promise<BeltError> {
+interface Counted {
+  readonly managers: number;
+  readonly reachable: number;
+  readonly needed: number;
+}
+
+/** How many managers give a sign of life; each is asked. */
+async function countManagers({ clock, group, peers, signal }: RouteOptions): Promise<Counted> {
   const managers = managerAddresses(group.state, group.status());
   const probes = managers.map(async (manager) => {
     if (manager.id === group.id) return true;
@@ -100,10 +113,15 @@ export async function noQuorum({ clock, group, peers, signal }: RouteOptions): P
     return Promise.race([late, peers.call(manager, 'node.health', {}, { timeoutMs: ROUTE.probeMs }).then(({ raft }) => raft !== null && raft.state !== 'stopped', () => false)]);
   });
   // At most the nine managers a swarm can sensibly have.
-  const reachable = (await Promise.all(probes)).filter(Boolean).length;
-  const needed = quorumOf(managers.length);
-  if (reachable >= needed) return new BeltError('no_quorum', `the managers have not agreed on a leader yet (${reachable} of ${managers.length} reachable)`, { next: 'try again in a moment' });
-  return new BeltError('no_quorum', `${reachable} of ${managers.length} managers reachable, ${needed} needed`, {
-    next: 'start the stopped managers (belt start RANGE); when they are gone for good: belt swarm rebuild',
+  return { managers: managers.length, reachable: (await Promise.all(probes)).filter(Boolean).length, needed: quorumOf(managers.length) };
+}
+
+/** The refusal for want of a leader; `unknown` where the call had been sent to one. */
+function withoutLeader({ managers, reachable, needed }: Counted, unknown: BeltError | null): BeltError {
+  const isElecting = reachable >= needed;
+  const why = isElecting ? `the managers have not agreed on a leader yet (${reachable} of ${managers} reachable)` : `${reachable} of ${managers} managers reachable, ${needed} needed`;
+  if (unknown !== null) return new BeltError('outcome_unknown', `${why}; the change may or may not have happened`, { next: 'repeat the command: it finds out, and does nothing twice', cause: unknown });
+  return new BeltError('no_quorum', why, {
+    next: isElecting ? 'try again in a moment' : 'start the stopped managers (belt start RANGE); when they are gone for good: belt swarm rebuild',
   });
 }
