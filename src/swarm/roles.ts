@@ -65,7 +65,8 @@ async function settled(swarm: Swarm, name: string, signal: AbortSignal): Promise
     answered = performance.now();
     const node = nodes.find((row) => row.name === name);
     if (node === undefined || node.becoming === null) return;
-    if (node.status === 'down') throw new BeltError('unreachable', `${name} is down; it becomes a ${node.becoming} when it is back`, { machine: name, next: wayOn([name], swarm.driverOf) });
+    // On its way between session and Raft the leader may not have heard of it for a while: down is who does not answer us either.
+    if (node.status === 'down' && (await swarm.healths([name]))[0]?.health == null) throw new BeltError('unreachable', `${name} is down; it becomes a ${node.becoming} when it is back`, { machine: name, next: wayOn([name], swarm.driverOf) });
     if (performance.now() > deadline) throw new BeltError('timeout', `${name} is not a ${node.becoming} after ${LOOK.forMs / 1000} s; the swarm goes on with it`, { machine: name, next: 'belt swarm nodes' });
     await sleep(LOOK.everyMs, undefined, { signal });
   }
