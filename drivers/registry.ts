@@ -11,6 +11,8 @@ interface Registered {
   readonly block: () => Promise<DriverBlock>;
   /** `options` were checked by the block's schema. */
   readonly create: (options: never) => Promise<Driver>;
+  /** Its list never lags: what was made is on it, and what is not on it will not come. */
+  readonly listsAtOnce?: true;
   /** What a create costs at the cloud's limits; left out where there are none. */
   readonly estimate?: (options: never, machines: readonly OrderedMachine[]) => Promise<Estimate>;
   /** What a cluster has there besides machines; left out where that is nothing. */
@@ -30,10 +32,12 @@ export const DRIVERS: Readonly<Record<string, Registered>> = {
   local: {
     block: async () => block('local', (await import('./local/options.ts')).LocalOptions),
     create: async (options) => (await import('./local/driver.ts')).createDriver(options),
+    listsAtOnce: true,
   },
   docker: {
     block: async () => block('docker', (await import('./docker/options.ts')).DockerOptions),
     create: async (options) => (await import('./docker/driver.ts')).createDriver(options),
+    listsAtOnce: true,
   },
   digitalocean: {
     block: async () => {
@@ -68,6 +72,7 @@ export const DRIVERS: Readonly<Record<string, Registered>> = {
   generic: {
     block: async () => block('generic', (await import('./generic/options.ts')).GenericOptions),
     create: async (options) => (await import('./generic/driver.ts')).createDriver(options),
+    listsAtOnce: true,
   },
 };
 

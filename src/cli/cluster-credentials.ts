@@ -9,6 +9,7 @@ import { loadAuthority, readPem, type Authority } from '../certs/authority.ts';
 import { splitPem } from '../certs/identity.ts';
 import { BeltError, isBeltError } from '../errors.ts';
 import type { ClusterFiles } from '../inventory/cluster.ts';
+import { loadPrivateKey, type SshPrivateKey } from '../ssh/client.ts';
 import type { OperatorCredentials } from '../swarm/agent-client.ts';
 
 /** The roots in force, the signing one first. Throws `state_damaged`. */
@@ -40,6 +41,15 @@ export function isOperatorWhole(files: ClusterFiles): boolean {
     return readPem(readFileSync(files.operatorCertificate, 'utf8')).checkPrivateKey(createPrivateKey(readFileSync(files.operatorKey, 'utf8')));
   } catch {
     return false;
+  }
+}
+
+/** The key that machines let in. Throws `state_damaged`. */
+export function readSshKey({ sshKey }: Pick<ClusterFiles, 'sshKey'>): SshPrivateKey {
+  try {
+    return loadPrivateKey(readFileSync(sshKey, 'utf8'), sshKey);
+  } catch (error) {
+    throw new BeltError('state_damaged', (error as Error).message, { cause: error, next: 'put back a copy: machines let in no other; agents are reached without it' });
   }
 }
 

@@ -1,5 +1,6 @@
 /** Completion of commands for shells. zsh takes brackets in words for file patterns and refuses `node[1:10]`; its script makes `belt` an exception. */
 import type { CommandEntry } from './commands.ts';
+import { valuedFlags } from './split.ts';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
@@ -35,12 +36,58 @@ export function completionScript(shell: Shell, entries: readonly CommandEntry[])
   const second = secondWords(entries);
   const plain = (words: readonly Word[]): string => words.map((one) => one.word).join(' ');
   if (shell === 'fish') return fishScript(first, second);
-  const cases = [...second].map(([word, words]) => `    ${word}) words='${plain(words)}' ;;`).join('\n');
-  const choose = `  local words='${plain(first)}'\n  if [ "$at" -gt 1 ]; then\n    case $group in\n${cases}\n    *) words='' ;;\n    esac\n  fi`;
-  if (shell === 'bash') {
-    return `_belt() {\n  local at=$COMP_CWORD group=\${COMP_WORDS[1]}\n${choose}\n  COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))\n}\ncomplete -o default -F _belt belt\n`;
-  }
-  return `alias belt='noglob belt'\n_belt() {\n  local at=$((CURRENT - 1)) group=\${words[2]}\n${choose.replaceAll('words=', 'choices=').replace('local words', 'local choices')}\n  [ -n "$choices" ] && compadd -- \${=choices} || _files\n}\n(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }\ncompdef _belt belt\n`;
+  const cases = [...second].map(([word, words]) => `    ${word}) choices='${plain(words)}' ;;`).join('\n');
+  const choose = `  case $at in
+  1) choices='${plain(first)}' ;;
+  2) case $group in
+${cases}
+    esac ;;
+  esac`;
+  return shell === 'bash' ? bashScript(choose) : zshScript(choose);
+}
+
+const VALUED = valuedFlags().join('|');
+
+/** Which word of the command the cursor is at (`at`), and the first one (`group`): flags and their values before it do not count. bash makes three words of `--cluster=x`. */
+function bashScript(choose: string): string {
+  return `_belt() {
+  local i=1 at=1 group= choices=
+  while [ "$i" -lt "$COMP_CWORD" ]; do
+    case \${COMP_WORDS[i]} in
+    ${VALUED}) i=$((i + 1)); [ "\${COMP_WORDS[i]}" = = ] && i=$((i + 1)) ;;
+    -*) ;;
+    *) [ "$at" -eq 1 ] && group=\${COMP_WORDS[i]}; at=$((at + 1)) ;;
+    esac
+    i=$((i + 1))
+  done
+  # Past the cursor: it is at the value of a flag.
+  [ "$i" -gt "$COMP_CWORD" ] && at=0
+${choose}
+  COMPREPLY=($(compgen -W "$choices" -- "\${COMP_WORDS[COMP_CWORD]}"))
+}
+complete -o default -F _belt belt
+`;
+}
+
+function zshScript(choose: string): string {
+  return `alias belt='noglob belt'
+_belt() {
+  local i=2 at=1 group= choices=
+  while [ "$i" -lt "$CURRENT" ]; do
+    case \${words[i]} in
+    ${VALUED}) i=$((i + 1)) ;;
+    -*) ;;
+    *) [ "$at" -eq 1 ] && group=\${words[i]}; at=$((at + 1)) ;;
+    esac
+    i=$((i + 1))
+  done
+  [ "$i" -gt "$CURRENT" ] && at=0
+${choose}
+  [ -n "$choices" ] && compadd -- \${=choices} || _files
+}
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+compdef _belt belt
+`;
 }
 
 function fishScript(first: readonly Word[], second: ReadonlyMap<string, readonly Word[]>): string {

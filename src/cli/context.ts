@@ -161,6 +161,11 @@ export class Context {
     return make === undefined ? null : ((await make((await this.driverOptions(name, await this.settings())) as never)) as Beside[K]);
   }
 
+  /** Whether the list of the driver of this name may lack, for a while, what was made. */
+  listLags(name: string): boolean {
+    return this.ports.drivers?.[name] !== undefined || DRIVERS[name]?.listsAtOnce !== true;
+  }
+
   /** The options of a driver as they are in force, defaults filled in. */
   async driverOptions(name: string, settings: Settings): Promise<Record<string, unknown>> {
     const registered = DRIVERS[name];

@@ -1,11 +1,10 @@
 /** SSH to the cluster's machines from the command line: addresses and pinned keys of the inventory in, keys met for the first time out. */
-import { readFileSync } from 'node:fs';
-
 import { BeltError, isBeltError } from '../errors.ts';
 import type { MachineRecord } from '../inventory/state.ts';
 import { wayOn } from '../provision/way-on.ts';
-import { loadPrivateKey, type SshConnection, type SshPrivateKey } from '../ssh/client.ts';
+import type { SshConnection, SshPrivateKey } from '../ssh/client.ts';
 import { waitForSsh } from '../ssh/wait.ts';
+import { readSshKey } from './cluster-credentials.ts';
 import type { ClusterView, Context } from './context.ts';
 
 /** How long a machine that refuses may go on booting, milliseconds. */
@@ -24,7 +23,7 @@ export class RemoteAccess {
   constructor(ctx: Context, cluster: ClusterView) {
     this.#ctx = ctx;
     this.#cluster = cluster;
-    this.#key = loadPrivateKey(readFileSync(cluster.files.sshKey, 'utf8'), cluster.files.sshKey);
+    this.#key = readSshKey(cluster.files);
   }
 
   /** Throws `unreachable`, `ssh_auth`, `host_key_changed`. */

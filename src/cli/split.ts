@@ -18,7 +18,12 @@ export interface SplitLine {
   readonly rest: readonly string[];
 }
 
-const VALUED = new Set(Object.entries(GLOBAL_OPTIONS).flatMap(([name, option]) => (option.type === 'string' ? [`--${name}`, ...('alias' in option ? [`-${option.alias}`] : [])] : [])));
+/** Belt's own flags that take a word of their own, as they are typed. */
+export function valuedFlags(): string[] {
+  return Object.entries(GLOBAL_OPTIONS).flatMap(([name, option]) => (option.type === 'string' ? [`--${name}`, ...('alias' in option ? [`-${option.alias}`] : [])] : []));
+}
+
+const VALUED = new Set(valuedFlags());
 
 /** Splits a command line. Throws `usage` for a command that does not exist. */
 export function splitLine(argv: readonly string[], entries: readonly CommandEntry[]): SplitLine {

@@ -14,7 +14,7 @@ import { MachineConnections } from '../swarm/machine-connections.ts';
 import type { Hands } from '../swarm/operations.ts';
 import { Swarm } from '../swarm/swarm.ts';
 import { certificateLifetime } from './certificate-lifetime.ts';
-import { readAuthority, readCredentials, readRoots } from './cluster-credentials.ts';
+import { readAuthority, readCredentials, readRoots, readSshKey } from './cluster-credentials.ts';
 import type { ClusterView, Context } from './context.ts';
 import { CA_PASSPHRASE, ensureAuthority } from './new-cluster.ts';
 import { noCluster } from './unknown-machines.ts';
@@ -61,7 +61,7 @@ export async function withHands<T>(ctx: Context, act: (hands: Hands, open: OpenC
       isSaid = true;
     };
     const connections = new MachineConnections({
-      keyFile: files.sshKey, onKeyRefused, now: ctx.ports.now, pinned: (name) => store.state.hostKeys[name] ?? null,
+      keyFile: files.sshKey, readKey: () => readSshKey(files), onKeyRefused, now: ctx.ports.now, pinned: (name) => store.state.hostKeys[name] ?? null,
       pin: (name, key) => store.change((state) => void (state.hostKeys[name] = key)),
     });
     try {

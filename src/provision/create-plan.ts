@@ -67,6 +67,12 @@ export function existingMachines(
   return found;
 }
 
+/** Names of machines that were asked for so lately that a cloud may have made them and not list them yet. `known`: those that are listed or remembered. */
+export function unseenMachines(orders: readonly OrderRecord[], known: ReadonlySet<string>, nowMs: number): string[] {
+  const young = orders.filter(({ askedAt }) => nowMs - Date.parse(askedAt) <= LIST_LAG_MS);
+  return young.flatMap(({ machines }) => machines.map(({ name }) => name)).filter((name) => !known.has(name));
+}
+
 /** Orders that a died run left and that are over: nothing is open, or what is open is too old to come. What is young stays for the next run to look after. */
 export function settledOrders(orders: readonly OrderRecord[], nowMs: number): OrderRecord[] {
   return orders.filter((order) => order.machines.length === 0 || nowMs - Date.parse(order.askedAt) > LIST_LAG_MS);

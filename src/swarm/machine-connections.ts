@@ -1,19 +1,18 @@
 /** SSH connections to the cluster's machines: the cluster's key, host keys pinned as they are seen, a budget for machines that are still booting. */
-import { readFileSync } from 'node:fs';
-
 import { takeOwnKey } from '../bootstrap/first-contact.ts';
 import { addressOf } from '../bootstrap/wanted.ts';
 import { BeltError, isBeltError } from '../errors.ts';
 import type { HostKeyRecord } from '../inventory/state.ts';
 import type { Machine } from '../provision/driver.ts';
 import { wayOn } from '../provision/way-on.ts';
-import type { SshConnection } from '../ssh/client.ts';
-import { loadPrivateKey, type SshPrivateKey } from '../ssh/client.ts';
+import type { SshConnection, SshPrivateKey } from '../ssh/client.ts';
 import { waitForSsh } from '../ssh/wait.ts';
 
 export interface ConnectionsOptions {
   /** The cluster's private key file. */
   readonly keyFile: string;
+  /** Reads it, when the first connection is made. Throws `state_damaged`. */
+  readonly readKey: () => SshPrivateKey;
   /** The pinned keys of a machine, null for one that was never met. */
   readonly pinned: (machine: string) => Pick<HostKeyRecord, 'keys' | 'source'> | null;
   /** Keeps the key of a machine that was met for the first time; resolves when it is on disk. */
@@ -36,12 +35,12 @@ export class MachineConnections {
     this.#options = options;
   }
 
-  /** Opens a connection and pins a key seen for the first time. Throws `unreachable`, `ssh_auth`, `host_key_changed`, `interrupted`, `config`. */
+  /** Opens a connection and pins a key seen for the first time. Throws `unreachable`, `ssh_auth`, `host_key_changed`, `interrupted`, `state_damaged`. */
   async connect(machine: Machine, signal: AbortSignal, budgetMs: number = machine.driver === 'local' ? BUDGET_MS.local : BUDGET_MS.other): Promise<SshConnection> {
-    const { keyFile, pinned, pin, now, onFirstSight, onKeyRefused } = this.#options;
+    const { keyFile, readKey, pinned, pin, now, onFirstSight, onKeyRefused } = this.#options;
     const host = addressOf(machine);
     if (host === null) throw new BeltError('unreachable', `${machine.name} has no address yet`, { machine: machine.name, next: 'belt ls' });
-    this.#key ??= loadPrivateKey(readFileSync(keyFile, 'utf8'), keyFile);
+    this.#key ??= readKey();
     const known = pinned(machine.name);
     // A machine that was switched off is tried once, as somebody else may have started it, and not waited for.
     const isOff = machine.status === 'off';

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { BeltError, type Outcome } from '../errors.ts';
 import type { Machine } from '../provision/driver.ts';
 import { runAll } from '../provision/run-all.ts';
+import { compressNames } from '../range/compress.ts';
 import { noQuorum } from '../topology/quorum.ts';
 import { agentAddress } from './form.ts';
 import { joinMachines } from './join.ts';
@@ -44,11 +45,22 @@ export interface RebuildQuestion {
   readonly machines: ReadonlySet<string>;
   /** The operator's choice, null for the best. */
   readonly from: string | null;
+  /** Machines to become managers in place of the lost ones. */
+  readonly replacements: readonly string[];
   readonly force: boolean;
 }
 
-/** Decides by evidence. Pure. Throws `refused` where there is a quorum to keep and a choice against it, `failed` where no manager is left. */
-export function planRebuild({ answers, survey, machines, from, force }: RebuildQuestion): RebuildPlan {
+/**
+ * Decides by evidence. Pure. Throws `refused` where there is a quorum to keep and a choice against it, or a replacement is a worker, and `failed`
+ * where no manager is left.
+ */
+export function planRebuild({ answers, survey, machines, from, force, replacements }: RebuildQuestion): RebuildPlan {
+  const workers = answers.filter(({ machine, health }) => health?.role === 'worker' && replacements.includes(machine)).map(({ machine }) => machine);
+  if (workers.length > 0) {
+    const names = compressNames(workers);
+    const message = workers.length === 1 ? `${names} is in the swarm already, as a worker` : `${names} are in the swarm already, as workers`;
+    throw new BeltError('refused', message, { next: `rebuild without ${workers.length === 1 ? 'it' : 'them'}, then: belt swarm promote '${names}'` });
+  }
   const survivors = answers.flatMap(({ machine, health }) => (health?.raft == null ? [] : [{ machine, raft: health.raft }])).toSorted((a, b) => compareViews(b.raft, a.raft));
   const best = from === null ? survivors[0] : survivors.find(({ machine }) => machine === from);
   if (best === undefined) {

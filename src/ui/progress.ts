@@ -29,8 +29,9 @@ interface Standing {
 
 /** Nothing is shown of what ends sooner, milliseconds. */
 const SHOW_AFTER_MS = 1_000;
-/** Between two lines on a pipe, milliseconds. */
+/** Between two lines on a pipe, and between two that say nothing new but the time, milliseconds. */
 const LINE_EVERY_MS = 5_000;
+const SAME_EVERY_MS = 60_000;
 /** Between two redraws on a terminal, milliseconds. */
 const REDRAW_EVERY_MS = 200;
 
@@ -53,13 +54,20 @@ export async function runWithProgress<T>(options: ProgressOptions, act: (report:
   const late = await Promise.race([running.then(() => false, () => false), after(SHOW_AFTER_MS)]);
   if (!late) return running;
   if (options.live) return showLive(running, text, () => standing.failed > 0);
-  options.write(text());
-  const ticker = setInterval(() => options.write(text()), LINE_EVERY_MS);
+  let said = { what: '', atMs: 0 };
+  const say = (): void => {
+    said = { what: JSON.stringify(standing), atMs: performance.now() };
+    options.write(text());
+  };
+  say();
+  const ticker = setInterval(() => {
+    if (JSON.stringify(standing) !== said.what || performance.now() - said.atMs >= SAME_EVERY_MS) say();
+  }, LINE_EVERY_MS);
   try {
     return await running;
   } finally {
     clearInterval(ticker);
-    options.write(text());
+    say();
   }
 }
 

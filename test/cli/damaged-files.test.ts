@@ -14,6 +14,7 @@ const files: [file: string, lines: string[][], says: RegExp][] = [
   ['ca.key', [BOOTSTRAP], /ca\.key is damaged, or not the key of .*ca\.crt\nnext: belt certs rotate/],
   ['operator.crt', [SWARM], /operator\.crt and .*operator\.key are damaged, or do not belong together\nnext: belt certs operator makes another pair/],
   ['operator.key', [SWARM], /operator\.crt and .*operator\.key are damaged, or do not belong together\nnext: belt certs operator makes another pair/],
+  ['ssh_key', [BOOTSTRAP, ['ssh', 'node1', 'true']], /ssh_key is no private key\nnext: put back a copy/],
   ['agents.json', [SWARM, ['swarm', 'form', '1/1', 'node1'], ['kill', 'node1']], /agents\.json is damaged; it says where the managers are\nnext: rm /],
 ];
 

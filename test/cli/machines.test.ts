@@ -193,6 +193,26 @@ describe('another belt at the same time', () => {
     expect((await on.belt('cluster', 'rm', 'default', '--yes')).exit).toBe(0);
     expect(on.cloud.names()).toEqual([]);
   });
+
+  it('cluster rm does not forget a create that died a moment ago: its machines may not be listed yet', async () => {
+    using on = stage();
+    on.cloud.dieAfter = 2;
+    await on.belt('create', '512mb', 'node[1:5]');
+    const removed = await on.belt('cluster', 'rm', 'default', '--yes');
+    expect(removed).toMatchObject({ exit: 5 });
+    expect(removed.stderr).toContain('node[4:5] may still come; nothing was removed');
+    expect(on.cloud.names()).toEqual(['node1', 'node2', 'node3']);
+    on.nowMs += 601_000;
+    expect((await on.belt('cluster', 'rm', 'default', '--yes')).exit).toBe(0);
+    expect(on.cloud.names()).toEqual([]);
+  });
+
+  it('cluster rm --force forgets it', async () => {
+    using on = stage();
+    on.cloud.dieAfter = 2;
+    await on.belt('create', '512mb', 'node[1:5]');
+    expect((await on.belt('cluster', 'rm', 'default', '--yes', '--force')).exit).toBe(0);
+  });
 });
 
 describe('power', () => {

@@ -60,7 +60,7 @@ describe('a survey', () => {
 describe('rebuild', () => {
   const lost = [silent('mg0'), silent('mg1'), silent('mg2'), answer('mg3', view({ commitIndex: 11 })), answer('mg4', view({ commitIndex: 12, lastIndex: 13 })), answer('node1', null, { session: { manager: id('mg0'), sinceMs: 1 } })];
   const plan = (answers: readonly Answer[], more: Partial<Parameters<typeof planRebuild>[0]> = {}) =>
-    planRebuild({ answers, survey: judgeSurvey(answers, []), machines: new Set(['mg3', 'mg4', 'node1']), from: null, force: false, ...more });
+    planRebuild({ answers, survey: judgeSurvey(answers, []), machines: new Set(['mg3', 'mg4', 'node1']), from: null, force: false, replacements: [], ...more });
 
   test('goes on from the one that knows most, and takes everybody with it', () => {
     const made = plan(lost);
@@ -90,6 +90,7 @@ describe('rebuild', () => {
     ['from one while there is a quorum', alive, { from: 'mg2' }, 'refused: 5 of 5 managers reachable, 3 needed: the swarm has its quorum, and reforming it from mg2 would drop the others'],
     ['while there is a quorum and only no leader yet', NAMES.slice(1).map((name) => answer(name, view())), {}, 'refused: 4 of 5 managers reachable, 3 needed: the managers have their quorum and are choosing a leader'],
     ['from one that does not answer', lost, { from: 'mg0' }, 'refused: mg0 is no manager that answers'],
+    ['with workers as replacements', [...lost, answer('node2', null), answer('spare', null, { role: 'machine' })], { replacements: ['node1', 'spare', 'mg3', 'node2'] }, 'refused: node[1:2] are in the swarm already, as workers'],
     ['with no manager left', [silent('mg0'), answer('node1', null)], {}, 'failed: no manager of the swarm answers, so nothing is left to rebuild from'],
   ])('is refused %s', (_name, answers, more, message) => {
     expect(told(() => plan(answers, more))).toBe(message);

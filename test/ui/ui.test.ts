@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
 import { BeltError, type Outcome } from '../../src/errors.ts';
 import { errorLines, outcomeError } from '../../src/ui/error-text.ts';
@@ -112,6 +112,26 @@ describe('progress', () => {
   it('says how many are done and failed, how long, and what is waited for', () => {
     expect(progressText('creating', { done: 12, failed: 1, total: 100, note: 'waiting 3 s for the rate limit' }, 4_400)).toBe('creating: 12/100, 1 failed, 4 s, waiting 3 s for the rate limit');
     expect(progressText('listing', { done: 0, failed: 0, total: null, note: '' }, 1_000)).toBe('listing: 1 s');
+  });
+
+  it('on a pipe is a line where something has changed, and one a minute where only time goes by', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'setInterval', 'clearInterval', 'performance'] });
+    try {
+      const { ui, text } = screen();
+      const { promise, resolve } = Promise.withResolvers<void>();
+      let tell: (event: { done?: number; note?: string }) => void = () => undefined;
+      const shown = ui.progress('rotating', 3, (report) => ((tell = report), report({ note: 'waiting for mg2' }), promise));
+      await vi.advanceTimersByTimeAsync(121_000);
+      tell({ done: 1 });
+      await vi.advanceTimersByTimeAsync(20_000);
+      resolve();
+      await shown;
+      expect(text.stderr.trimEnd().split('\n').map((line) => line.replace('rotating: ', ''))).toEqual([
+        '0/3, 1 s, waiting for mg2', '0/3, 61 s, waiting for mg2', '0/3, 121 s, waiting for mg2', '1/3, 126 s, waiting for mg2', '1/3, 141 s, waiting for mg2',
+      ]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('shows nothing of what is quick, and hands on what is thrown', async () => {

@@ -35,7 +35,7 @@ export const command = defineCommand({
           survey = await hands.swarm.census();
         }
         if (survey.voters.length === 0 && hands.swarm.book.bootstrapped.length === 0 && Object.keys(store.state.hostKeys).length === 0) throw noSwarm();
-        return planRebuild({ answers, survey, machines: new Set(byName.keys()), from: args.from ?? null, force: args.force });
+        return planRebuild({ answers, survey, machines: new Set(byName.keys()), from: args.from ?? null, force: args.force, replacements: names });
       });
       for (const { machine, raft } of plan.survivors) ctx.ui.note(`${machine}: epoch ${raft.epoch}, term ${raft.term}, committed ${raft.commitIndex}, log to ${raft.lastIndex}`);
       if (plan.reform) await ctx.ui.confirm(`Rebuild the swarm from ${plan.survivor.machine}, without ${lostManagers(plan.survivor.raft.members.map(({ name }) => name), plan.survivors.map(({ machine }) => machine))}?`);
