@@ -294,14 +294,14 @@ export class Agent {
     }
   }
 
-  async #enter(manager: Manager): Promise<void> {
+  async #enter(manager: Manager, { again = false } = {}): Promise<void> {
     try {
       const { group } = manager;
       const { epoch } = await this.peers.any(this.managers(), 'member.enter', { address: this.identity.config.address, epoch: group.epoch }, { timeoutMs: 3000 });
       if (epoch > group.epoch && group.status().lastIndex === 0) await this.enterAnew(epoch);
       else group.outlived(epoch);
     } catch (error) {
-      if (!isBeltError(error, 'forbidden')) throw error;
+      if (again || !isBeltError(error, 'forbidden')) throw error;
       await this.#checkWanted(manager);
     }
   }
@@ -333,13 +333,15 @@ export class Agent {
 
   /**
    * Asks the other managers what this node shall be. It gives up the manager's role only when they count it no more: leaving earlier could cost
-   * them the quorum they need to let it go.
+   * them the quorum they need to let it go. One that was made a manager again before it had noticed does not count either, and enters anew.
    */
   async #checkWanted(manager: Manager): Promise<void> {
     const wanted = await this.peers.any(this.managers(), 'member.membership', {}, { timeoutMs: 2000 });
     manager.group.outlived(wanted.epoch);
     if (manager.group.newerEpoch !== null) return;
-    if (wanted.role === 'worker' && !wanted.managers.some(({ id }) => id === manager.group.id)) await this.renewer.renew({ byOthers: true });
+    if (wanted.managers.some(({ id }) => id === manager.group.id)) return;
+    if (wanted.role === 'worker') await this.renewer.renew({ byOthers: true });
+    else await this.#enter(manager, { again: true });
   }
 
   /** News of the cluster. */

@@ -88,6 +88,21 @@ describe('a cluster of agents', () => {
     expect(journal.map(({ action, subject }) => [action, subject])).toEqual([['demote', 'node0'], ['promote', 'node0']]);
   });
 
+  test('a manager that is demoted and promoted again before it has noticed is one again', async () => {
+    const { managers: [mg0] } = await harness.cluster(3);
+    const voters = async (): Promise<string[]> => {
+      const { managers } = await harness.client.cluster([mg0!.endpoint], 'cluster.status', {});
+      return managers.filter(({ voter, status }) => voter && status !== 'unreachable').map(({ name }) => name);
+    };
+    for (let round = 0; round < 5; round += 1) {
+      await harness.client.cluster([mg0!.endpoint], 'nodes.demote', { node: 'mg2' });
+      await until(async () => (await voters()).length === 2, 'Raft has let it go');
+      await harness.client.cluster([mg0!.endpoint], 'nodes.promote', { node: 'mg2' });
+      await until(async () => (await voters()).length === 3, 'it votes again');
+    }
+    await until(async () => (await harness.nodes(mg0!)).every(({ role, becoming }) => role === 'manager' && becoming === null), 'all are managers');
+  });
+
   test('the leader can be demoted: it hands over first', async () => {
     const { managers } = await harness.cluster(3);
     const leader = leaderOf(managers)!;

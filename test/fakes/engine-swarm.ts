@@ -21,6 +21,10 @@ export class EngineWorld {
   readonly engines = new Map<string, FakeEngine>();
   /** Everything that changed a role in a spec, in order, for asserting on it. */
   readonly roleChanges: string[] = [];
+  /** Looks at the list that a role change lasts beyond the first. */
+  slowness = 0;
+  /** Looks at each change that is due. */
+  readonly looks = new Map<string, number>();
   #count = 0;
 
   engine(name: string): FakeEngine {
@@ -117,12 +121,17 @@ export class FakeEngine implements Engine {
     return Promise.resolve({ swarmId: swarm.id, worker: `worker-${swarm.id}`, manager: `manager-${swarm.id}`, autolock: swarm.autolock });
   }
 
-  /** Every look carries out one role change that is due: what was promoted enters Raft, what was demoted leaves it if that is safe. */
+  /** Every look, once slow Docker has been looked at for long enough, carries out one role change that is due: what was promoted enters Raft, what was demoted leaves it if that is safe. */
   async nodes(): Promise<EngineNode[]> {
     const swarm = this.#manages();
     const list = this.#list(swarm);
     const due = list.find((node) => (node.role === 'manager' ? node.reachability === null && node.state === 'ready' : node.reachability !== null));
     if (due !== undefined) {
+      const change = `${due.id} ${due.role}`;
+      const looks = this.#world.looks.get(change) ?? 0;
+      this.#world.looks.set(change, looks + 1);
+      if (looks < this.#world.slowness) return list;
+      this.#world.looks.delete(change);
       if (due.role === 'manager') swarm.members.add(due.id);
       else if (this.#reachable(swarm, due.id) >= Math.floor((swarm.members.size - 1) / 2) + 1) swarm.members.delete(due.id);
     }

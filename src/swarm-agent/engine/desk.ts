@@ -45,8 +45,9 @@ const FOUNDER_MS = 10_000;
 const BATCH = 256;
 /** Looking at Docker's list costs the leader at most one part in this many of its time, and waits no longer than `mostMs`; `rebuildingMs` while it is not known whether Docker's quorum lives. */
 const LOOK = { share: 20, mostMs: 10_000, rebuildingMs: 1_000 } as const;
-/** How often a demotion is looked for in the list, ms. */
+/** How often a demotion is looked for in the list, and how long after it belt's record may take to follow, ms. */
 const POLL_MS = 300;
+const FOLLOW_MS = 10_000;
 
 const freshId = (): string => randomBytes(16).toString('hex');
 
@@ -56,6 +57,8 @@ export class EngineDesk {
   readonly #list: EngineList;
   readonly #record: SwarmRecord;
   readonly #reform: Reform;
+  /** Until when each node that steps down is left alone, monotonic ms. */
+  readonly #steppingDown = new Map<string, number>();
   #warnings: readonly string[] = [];
   #nextLook = 0;
   /** Until when this leader waits to hear from a founder that another chose, monotonic ms. */
@@ -109,7 +112,7 @@ export class EngineDesk {
       if (step === 'done') this.#warnings = [];
       if (step === 'done' || await this.#handOver(signal)) return true;
       const docker = await this.#list.look(this.#within(CALL_MS, signal));
-      const decision = decide({ nodes: this.#beltNodes(), docker, agreed: this.#agreed(), abandoned: this.#list.abandoned() });
+      const decision = decide({ nodes: this.#beltNodes(), docker, agreed: this.#agreed(), abandoned: this.#list.abandoned(), steppingDown: this.#stepping() });
       this.#warnings = decision.warnings;
       await this.#carryOut(decision.actions, signal);
       return decision.actions.length > 0;
@@ -126,9 +129,30 @@ export class EngineDesk {
    * where that would cost Docker's quorum (`force`: it is then left to the reconciler) and with `timeout`.
    */
   async stepDown(id: string, options: { readonly force: boolean; readonly signal: AbortSignal }): Promise<void> {
-    const { group, engine, clock } = this.#options;
+    const { group, clock } = this.#options;
     const node = group.state.tables.nodes.get(id);
     if (node?.dockerId == null || group.state.tables.swarm === null) return;
+    this.#steppingDown.set(id, Infinity);
+    let until = 0;
+    try {
+      await this.#demoteEngine(node, options);
+      until = clock.monotonic() + FOLLOW_MS;
+    } finally {
+      this.#steppingDown.set(id, until);
+    }
+  }
+
+  /** Whom the reconciler leaves alone: until belt's record names a worker, which the caller of {@link stepDown} writes next. */
+  #stepping(): Set<string> {
+    const { group, clock } = this.#options;
+    for (const [id, until] of this.#steppingDown) {
+      if (clock.monotonic() >= until || group.state.tables.nodes.get(id)?.role !== 'manager') this.#steppingDown.delete(id);
+    }
+    return new Set(this.#steppingDown.keys());
+  }
+
+  async #demoteEngine(node: NodeRecord, options: { readonly force: boolean; readonly signal: AbortSignal }): Promise<void> {
+    const { engine, clock } = this.#options;
     for (let asked = false; ; asked = true) {
       const list = await engine.nodes(this.#within(CALL_MS, options.signal)).catch((error: unknown) => {
         if (options.force) return null;
@@ -137,7 +161,7 @@ export class EngineDesk {
       // Docker has no quorum to step down from: forced, the reconciler finishes it when there is one.
       if (list === null) return;
       const target = list.find((other) => other.id === node.dockerId);
-      if (target === undefined || target.reachability === null) return;
+      if (target === undefined || (target.role === 'worker' && target.reachability === null)) return;
       if (!asked) {
         if (!mayDemote(target, list)) {
           if (options.force) return;

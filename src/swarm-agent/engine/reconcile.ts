@@ -63,6 +63,8 @@ export interface View {
   readonly agreed: ReadonlyMap<string, Agreed>;
   /** Docker's ids of nodes that have been {@link nameless} for so long that nobody comes for them any more. */
   readonly abandoned: ReadonlySet<string>;
+  /** Belt nodes that are being demoted: Docker's side changes first, and until belt's record follows nothing is read into the difference. */
+  readonly steppingDown: ReadonlySet<string>;
 }
 
 /**
@@ -118,7 +120,7 @@ interface Draft {
 }
 
 function decideRole(node: BeltNode, engine: EngineNode, before: Agreed | undefined, view: View, draft: Draft): Role | undefined {
-  if (node.role === engine.role) return undefined;
+  if (node.role === engine.role || view.steppingDown.has(node.id)) return undefined;
   // A worker of belt that is a manager in a swarm made by hand was made one on purpose; a manager of belt that just joined is not one yet.
   const users = before === undefined ? engine.role === 'manager' : before.role === node.role;
   if (users) {

@@ -256,6 +256,25 @@ describe('afterwards', () => {
     await cluster.desk.stepDown(idOf('m1'), { force: true, signal: new AbortController().signal });
   });
 
+  test('a worker that is promoted, and demoted while Docker is still at it, is a worker on both sides', async () => {
+    cluster.world.slowness = 5;
+    cluster.write({ type: 'node.role', node: idOf('w0'), role: 'manager' });
+    while (!cluster.world.roleChanges.includes('w0 manager')) await cluster.run(500);
+    // The reconciler looks again between Docker's demotion and belt's own.
+    const demote = cluster.desk.stepDown(idOf('w0'), { force: false, signal: new AbortController().signal }).then(() => cluster.write({ type: 'node.role', node: idOf('w0'), role: 'worker' }));
+    await cluster.time.pass(0);
+    await cluster.desk.work(new AbortController().signal);
+    await Promise.all([demote, cluster.run(3_000)]);
+    expect(cluster.world.roleChanges.slice(-2)).toEqual(['w0 manager', 'w0 worker']);
+    await cluster.run(20_000);
+    expect([cluster.state.node('w0')?.role, cluster.shown(), cluster.desk.warnings()]).toEqual(['worker', FORMED, []]);
+    // It may become one again at once.
+    cluster.world.slowness = 0;
+    cluster.write({ type: 'node.role', node: idOf('w0'), role: 'manager' });
+    await cluster.run(3_000);
+    expect(cluster.shown()).toEqual({ ...FORMED, w0: 'manager/member/active' });
+  });
+
   test('a step down that would leave too few reachable managers is refused, not asked for', async () => {
     cluster.engines.get('m2')!.running = false;
     await expect(cluster.desk.stepDown(idOf('m1'), { force: false, signal: new AbortController().signal })).rejects.toMatchObject({ code: 'refused' });

@@ -16,7 +16,7 @@ function engine(name: string, over: Partial<EngineNode> = {}): EngineNode {
 
 const manager = (name: string, over: Partial<EngineNode> = {}): EngineNode => engine(name, { role: 'manager', reachability: 'reachable', ...over });
 const agreed = (name: string, over: Partial<Agreed> = {}): Agreed => ({ dockerId: `d-${name}`, role: 'worker', availability: 'active', labels: {}, ...over });
-const view = (nodes: BeltNode[], docker: EngineNode[], known: Record<string, Agreed> = {}, abandoned: string[] = []): View => ({ nodes, docker, agreed: new Map(Object.entries(known)), abandoned: new Set(abandoned) });
+const view = (nodes: BeltNode[], docker: EngineNode[], known: Record<string, Agreed> = {}, abandoned: string[] = []): View => ({ nodes, docker, agreed: new Map(Object.entries(known)), abandoned: new Set(abandoned), steppingDown: new Set() });
 const threeManagers = [manager('m1', { reachability: 'leader' }), manager('m2'), manager('m3')];
 const threeBelts = ['m1', 'm2', 'm3'].map((name) => belt(name, { role: 'manager' }));
 const threeAgreed = Object.fromEntries(['m1', 'm2', 'm3'].map((name) => [`b-${name}`, agreed(name, { role: 'manager' })]));
@@ -125,12 +125,12 @@ class World {
 
   run(): void {
     for (let step = 0; step < 100; step += 1) {
-      const { actions } = decide({ nodes: this.beltNodes, docker: this.docker, agreed: this.agreed, abandoned: new Set() });
+      const { actions } = decide({ nodes: this.beltNodes, docker: this.docker, agreed: this.agreed, abandoned: new Set(), steppingDown: new Set() });
       if (actions.length === 0 && !this.docker.some((node) => (node.role === 'manager') !== (node.reachability !== null))) return;
       expect(this.act(actions)).toBeLessThanOrEqual(1);
       this.settle();
     }
-    throw new Error(`it never settles: ${JSON.stringify(decide({ nodes: this.beltNodes, docker: this.docker, agreed: this.agreed, abandoned: new Set() }))}`);
+    throw new Error(`it never settles: ${JSON.stringify(decide({ nodes: this.beltNodes, docker: this.docker, agreed: this.agreed, abandoned: new Set(), steppingDown: new Set() }))}`);
   }
 }
 
