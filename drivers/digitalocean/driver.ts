@@ -2,6 +2,7 @@
 import { BeltError, type Outcome } from '../../src/errors.ts';
 import type { CreateOrder, Created, Driver, Machine, MachineStatus, MachineType, OrderedMachine, PowerAction, Problem, ClusterTag } from '../../src/provision/driver.ts';
 import { fanOut } from '../../src/provision/fan-out.ts';
+import { pollDelayMs } from '../../src/provision/poll.ts';
 import { realPace, type Pace } from '../../src/provision/rate-limit.ts';
 import { CLOUD_RETRY, nextWaitMs } from '../../src/provision/retry.ts';
 import { DigitalOceanApi, UnknownEffect, type ApiPorts, type Droplet } from './api.ts';
@@ -187,7 +188,7 @@ class DigitalOceanDriver implements Driver {
     const start = this.#pace.now();
     let waiting = [...ids];
     let cut = !goal.mayCut;
-    while (waiting.length > 0) {
+    for (let poll = 0; waiting.length > 0; poll += 1) {
       const now = await this.#byId(api, signal);
       for (const id of waiting) {
         const droplet = now.get(id);
@@ -207,7 +208,7 @@ class DigitalOceanDriver implements Driver {
         cut = true;
         await this.#act(api, now, waiting, 'power_off', {}, signal);
       }
-      await this.#pace.sleep(POLL_MS, signal);
+      await this.#pace.sleep(pollDelayMs(poll, now.size, POLL_MS), signal);
     }
   }
 

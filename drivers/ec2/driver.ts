@@ -3,6 +3,7 @@ import type * as Sdk from '@aws-sdk/client-ec2';
 import { BeltError, type Outcome } from '../../src/errors.ts';
 import { type ClusterTag, type Created, type CreateOrder, type Driver, ListedInPart, type Machine, type MachineStatus, type MachineType, type PowerAction, type Problem } from '../../src/provision/driver.ts';
 import { fanOut } from '../../src/provision/fan-out.ts';
+import { pollDelayMs } from '../../src/provision/poll.ts';
 import { realPace, type Pace } from '../../src/provision/rate-limit.ts';
 import { CLOUD_RETRY, nextWaitMs } from '../../src/provision/retry.ts';
 import { Ec2Failure, type Ec2Ports, type Ec2Region } from './api.ts';
@@ -210,7 +211,7 @@ class Ec2Driver implements Driver {
   async #settle(acting: readonly string[], wanted: MachineStatus, outcomes: Map<string, Outcome>, signal: AbortSignal): Promise<void> {
     const start = this.#pace.now();
     let waiting = acting.filter((id) => !outcomes.has(id));
-    while (waiting.length > 0) {
+    for (let poll = 0; waiting.length > 0; poll += 1) {
       const { found, down } = await this.#regions.byId(waiting, signal);
       for (const id of waiting) {
         const one = found.get(id);
@@ -224,7 +225,7 @@ class Ec2Driver implements Driver {
         for (const id of waiting) outcomes.set(id, failed(id, new BeltError('timeout', `instance ${id} is not ${wanted} after ${SETTLE_MS / 60_000} minutes`)));
         return;
       }
-      await this.#pace.sleep(POLL_MS, signal);
+      await this.#pace.sleep(pollDelayMs(poll, waiting.length, POLL_MS), signal);
     }
   }
 

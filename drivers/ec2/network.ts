@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type * as Sdk from '@aws-sdk/client-ec2';
 import { BeltError } from '../../src/errors.ts';
+import { pollDelayMs } from '../../src/provision/poll.ts';
 import type { Pace } from '../../src/provision/rate-limit.ts';
 import { OURS, type Ec2Region } from './api.ts';
 import type { Ec2Options } from './options.ts';
@@ -12,7 +13,6 @@ const UBUNTU = 'ubuntu/images/hvm-ssd*/ubuntu-*-24.04-amd64-server-*';
 
 /** An ending instance holds its group for about a minute. */
 const ENDING_MS = 180_000;
-const ENDING_POLL_MS = 5_000;
 
 export const groupName = (clusterId: string): string => `belt-${clusterId.slice(0, 12)}`;
 export const keyName = (publicKey: string): string => `belt-${createHash('sha256').update(publicKey.trim().split(/\s+/)[1] ?? '').digest('hex').slice(0, 16)}`;
@@ -156,12 +156,12 @@ export async function removeKeyPair(region: Ec2Region, name: string, signal: Abo
 
 export async function removeGroup(region: Ec2Region, id: string, pace: Pace, signal: AbortSignal): Promise<void> {
   const start = pace.now();
-  for (;;) {
+  for (let poll = 0; ; poll += 1) {
     try {
       return await region.callUnless(['InvalidGroup.NotFound'], 'mutate', new region.sdk.DeleteSecurityGroupCommand({ GroupId: id }), signal);
     } catch (error) {
       if (!(error instanceof BeltError) || !error.message.includes('DependencyViolation:') || pace.now() - start > ENDING_MS) throw error;
-      await pace.sleep(ENDING_POLL_MS, signal);
+      await pace.sleep(pollDelayMs(poll, 1), signal);
     }
   }
 }

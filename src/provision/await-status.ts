@@ -1,13 +1,8 @@
 /** Waiting for machines with one list a poll, however many they are. */
 import { BeltError, type Outcome } from '../errors.ts';
 import { type ClusterTag, type Driver, ListedInPart, type Machine, type MachineStatus } from './driver.ts';
+import { pollDelayMs } from './poll.ts';
 import { realPace, type Pace } from './rate-limit.ts';
-
-/** Milliseconds between two lists: quick at first, because local machines are; slower for long waits and large clusters, whose lists are many pages. */
-export function pollDelayMs(poll: number, machines: number): number {
-  const slowest = machines > 1000 ? 20_000 : 5_000;
-  return Math.min(slowest, Math.round(250 * 1.5 ** poll));
-}
 
 /** Whether a machine is where it was waited for: null while it is on the way. */
 export function arrival(machine: Machine | undefined, wanted: MachineStatus): Outcome<Machine> | null {

@@ -36,7 +36,7 @@ const CLOUDS: Readonly<Record<string, { missing: boolean; start(room: Room): Pro
   digitalocean: {
     missing: !contractFound && process.env['CI'] !== 'true',
     async start({ capacity, quota }) {
-      const fake = await startDigitalOcean({ token: 'right', bootMs: 50, ...(quota === undefined ? {} : { dropletLimit: quota }) });
+      const fake = await startDigitalOcean({ token: 'right', bootMs: 5, ...(quota === undefined ? {} : { dropletLimit: quota }) });
       if (capacity !== undefined) Object.assign(fake.account.options, { capacity });
       const line = commandLine(`driver: digitalocean\nregion: nyc3\ndigitalocean:\n  api_url: ${fake.apiUrl}\n  allow_from: [203.0.113.7]\n`, { DIGITALOCEAN_ACCESS_TOKEN: 'right' });
       return cloudOf(line, () => fake.account.droplets.size, () => fake.close());
@@ -45,7 +45,7 @@ const CLOUDS: Readonly<Record<string, { missing: boolean; start(room: Room): Pro
   ec2: {
     missing: false,
     async start({ capacity, quota, config = '' }) {
-      const fake = await startEc2({ bootMs: 50, ...(quota === undefined ? {} : { instanceLimit: quota }), ...(capacity === undefined ? {} : { capacity: new Map([['t3.micro', capacity]]) }) });
+      const fake = await startEc2({ bootMs: 5, ...(quota === undefined ? {} : { instanceLimit: quota }), ...(capacity === undefined ? {} : { capacity: new Map([['t3.micro', capacity]]) }) });
       const line = commandLine(`driver: ec2\nec2:\n  endpoint: ${fake.url}\n  region: eu-west-1\n  regions: [eu-west-1]\n  allow_from: [203.0.113.7]\n${config}`, { AWS_ACCESS_KEY_ID: 'AKIAFAKE', AWS_SECRET_ACCESS_KEY: 'x' });
       return cloudOf(line, () => fake.region('eu-west-1').alive(), () => fake.close());
     },
@@ -53,7 +53,7 @@ const CLOUDS: Readonly<Record<string, { missing: boolean; start(room: Room): Pro
   azure: {
     missing: !schemasFound && process.env['CI'] !== 'true',
     async start({ capacity, quota, config = '' }) {
-      const fake = await startAzure({ bootMs: 50, ...(quota === undefined ? {} : { coreQuota: quota }), ...(capacity === undefined ? {} : { capacity: new Map([['Standard_B1s', capacity]]) }) });
+      const fake = await startAzure({ bootMs: 5, ...(quota === undefined ? {} : { coreQuota: quota }), ...(capacity === undefined ? {} : { capacity: new Map([['Standard_B1s', capacity]]) }) });
       const line = commandLine(`driver: azure\nazure:\n  allow_from: [203.0.113.7]\n${config}`, {
         AZURE_SUBSCRIPTION_ID: FAKE_SUBSCRIPTION, AZURE_TENANT_ID: FAKE_TENANT, AZURE_CLIENT_ID: 'client', AZURE_CLIENT_SECRET: 'fake-secret',
         AZURE_RESOURCE_MANAGER_ENDPOINT: fake.url, AZURE_AUTHORITY_HOST: fake.url, AZURE_CA_FILE: 'ca.pem',

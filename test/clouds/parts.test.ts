@@ -29,7 +29,7 @@ describe.skipIf(!contractFound && process.env['CI'] !== 'true')('on DigitalOcean
   let fake: DigitalOceanFake;
   let line: CommandLine;
   beforeAll(async () => {
-    fake = await startDigitalOcean({ token: 'right', bootMs: 50 });
+    fake = await startDigitalOcean({ token: 'right', bootMs: 5 });
     line = commandLine(`driver: digitalocean\nregion: nyc3\ndigitalocean:\n  api_url: ${fake.apiUrl}\n  allow_from: [203.0.113.7]\n`, { DIGITALOCEAN_ACCESS_TOKEN: 'right' });
   });
   afterAll(async () => {
@@ -88,7 +88,7 @@ describe('on EC2', () => {
   let fake: Ec2Fake;
   let line: CommandLine;
   beforeAll(async () => {
-    fake = await startEc2({ bootMs: 50 });
+    fake = await startEc2({ bootMs: 5 });
     line = commandLine(`driver: ec2\nec2:\n  endpoint: ${fake.url}\n  region: eu-west-1\n  regions: [eu-west-1, us-east-1]\n  allow_from: [203.0.113.7]\n`, { AWS_ACCESS_KEY_ID: 'AKIAFAKE', AWS_SECRET_ACCESS_KEY: 'x' });
   });
   afterAll(async () => {
@@ -116,7 +116,7 @@ describe.skipIf(!schemasFound && process.env['CI'] !== 'true')('on Azure (needs 
   let fake: AzureFake;
   let line: CommandLine;
   beforeAll(async () => {
-    fake = await startAzure({ bootMs: 50 });
+    fake = await startAzure({ bootMs: 5 });
     line = commandLine(`driver: azure\nazure:\n  allow_from: [203.0.113.7]\n`, {
       AZURE_SUBSCRIPTION_ID: FAKE_SUBSCRIPTION, AZURE_TENANT_ID: FAKE_TENANT, AZURE_CLIENT_ID: 'client', AZURE_CLIENT_SECRET: 'fake-secret',
       AZURE_RESOURCE_MANAGER_ENDPOINT: fake.url, AZURE_AUTHORITY_HOST: fake.url, AZURE_CA_FILE: 'ca.pem',

@@ -37,10 +37,9 @@ describe.skipIf(!contractFound && process.env['CI'] !== 'true')('several clouds 
 
   it('a cloud that fails is said to be down; its machines are unknown, all others as they are', async () => {
     ocean.faults.add({ kind: 'answer', status: 503, times: 1_000 });
-    const ran = await belt('ls');
+    const [ran, status] = await Promise.all([belt('ls'), belt('status')]);
     expect(statuses(ran)).toEqual({ eu1: 'active', eu2: 'active', mg0: 'active', node1: 'unknown', node2: 'unknown', us1: 'active', us2: 'active' });
     expect([ran.exit, warnings(ran)]).toEqual([0, ['digitalocean does not answer, its machines are shown as last seen: DigitalOcean: status 503']]);
-    const status = await belt('status');
     expect([status.exit, rows(status.stdout).slice(1)]).toEqual([0, [['active', '5', 'eu[1:2],mg0,us[1:2]'], ['unknown', '2', 'node[1:2]']]]);
     ocean.faults.clear();
   }, 180_000);
@@ -54,10 +53,9 @@ describe.skipIf(!contractFound && process.env['CI'] !== 'true')('several clouds 
 
   it('a region that is down is said to be down; the other regions answer, and machines are made in them', async () => {
     ec2.settings.downRegion = 'us-east-1';
-    const ran = await belt('ls');
+    const [ran, doctor] = await Promise.all([belt('ls'), belt('doctor')]);
     expect(statuses(ran)).toEqual({ eu1: 'active', eu2: 'active', mg0: 'active', node1: 'active', node2: 'active', us1: 'unknown', us2: 'unknown' });
     expect([ran.exit, warnings(ran)]).toEqual([0, [expect.stringMatching(/^ec2 in us-east-1 does not answer, its machines are shown as last seen: /)]]);
-    const doctor = await belt('doctor');
     expect([doctor.exit, rows(doctor.stdout).slice(1).map((row) => row.slice(0, 3))]).toEqual([1, [['cloud is down', 'us-east-1', 'ec2']]]);
     const created = await belt('-d ec2 create 1gb eu3 us1');
     expect([created.exit, statuses(created)]).toEqual([0, { eu3: 'active', us1: 'active' }]);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { awaitStatus, pollDelayMs } from '../../src/provision/await-status.ts';
+import { awaitStatus } from '../../src/provision/await-status.ts';
 import { MemoryCloud, memoryDriver } from './memory-driver.ts';
 
 /** A clock that jumps. */
@@ -28,10 +28,5 @@ describe('waiting for machines', () => {
     cloud.add({ name: 'broken', clusterId: 'c', status: 'error' });
     const outcomes = await awaitStatus({ driver: memoryDriver(cloud), tag, names: ['good', 'broken', 'absent'], wanted: 'active', timeoutMs: 10_000, signal, pace: pace() });
     expect(outcomes.map((outcome) => (outcome.ok ? 'ok' : outcome.error.code))).toEqual(['ok', 'driver', 'timeout']);
-  });
-
-  it('polls slowly where lists are long', () => {
-    expect([0, 3, 50].map((poll) => pollDelayMs(poll, 10))).toEqual([250, 844, 5000]);
-    expect(pollDelayMs(50, 5000)).toBe(20_000);
   });
 });

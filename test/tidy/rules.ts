@@ -12,7 +12,7 @@ export const FUNCTION_LINES_MAX = 70;
 const AGENT_SEAM = ['src/swarm-agent/api/backup.ts', 'src/swarm-agent/api/calls.ts', 'src/swarm-agent/api/client.ts', 'src/swarm-agent/transport/frames.ts', 'src/swarm-agent/identity/config.ts', 'src/swarm-agent/bundle.ts'];
 const LOW = ['src/errors.ts', 'src/range/', 'src/topology/'];
 const MIDDLE = [...LOW, 'src/certs/', 'src/ssh/', 'src/inventory/'];
-const DRIVER = ['src/errors.ts', 'src/provision/driver.ts', 'src/provision/parts.ts', 'src/provision/snapshots.ts', 'src/provision/sizes.ts', 'src/provision/rate-limit.ts', 'src/provision/retry.ts', 'src/provision/fan-out.ts', 'src/provision/name-runs.ts'];
+const DRIVER = ['src/errors.ts', 'src/provision/driver.ts', 'src/provision/parts.ts', 'src/provision/snapshots.ts', 'src/provision/sizes.ts', 'src/provision/rate-limit.ts', 'src/provision/retry.ts', 'src/provision/poll.ts', 'src/provision/fan-out.ts', 'src/provision/run-all.ts', 'src/provision/name-runs.ts'];
 
 /**
  * Who may import whom (docs/architecture.md, "Layers"): the first entry that a path starts with counts. Files of the same folder see each other.

@@ -1,6 +1,6 @@
 /** `belt status`: machines counted by status; `--wait active=N` ends when that many are active and none is new. */
 import { BeltError, EXIT } from '../../errors.ts';
-import { pollDelayMs } from '../../provision/await-status.ts';
+import { pollDelayMs } from '../../provision/poll.ts';
 import type { Machine } from '../../provision/driver.ts';
 import { realPace } from '../../provision/rate-limit.ts';
 import { compressNames } from '../../range/compress.ts';
