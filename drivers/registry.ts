@@ -68,6 +68,7 @@ export const DRIVERS: Readonly<Record<string, Registered>> = {
     create: async (options) => (await import('./azure/driver.ts')).createDriver(options),
     estimate: async (options, machines) => (await import('./azure/estimate.ts')).estimateCreate(options, machines),
     parts: async (options) => (await import('./azure/parts.ts')).createParts(options),
+    snapshots: async (options) => (await import('./azure/snapshots.ts')).createSnapshots(options),
   },
   generic: {
     block: async () => block('generic', (await import('./generic/options.ts')).GenericOptions),

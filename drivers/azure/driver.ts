@@ -6,8 +6,10 @@ import type { VirtualMachine, VirtualMachineScaleSet } from '@azure/arm-compute'
 import { BeltError, type Outcome } from '../../src/errors.ts';
 import type { ClusterTag, Created, CreateOrder, Driver, Machine, MachineStatus, MachineType, OrderedMachine, PowerAction, Problem } from '../../src/provision/driver.ts';
 import { fanOut } from '../../src/provision/fan-out.ts';
+import { pollDelayMs } from '../../src/provision/poll.ts';
 import { realPace, type Pace } from '../../src/provision/rate-limit.ts';
-import { AzureApi, type AzurePorts } from './api.ts';
+import { AzureApi, type AzurePorts, CONCURRENCY } from './api.ts';
+import { usableImage } from './image.ts';
 import { givenUp, jobsOf, type Job, setName } from './jobs.ts';
 import { machineOf, placeOf } from './machine.ts';
 import { machineBody, scaleSetBody } from './machine-body.ts';
@@ -16,8 +18,6 @@ import type { AzureOptions } from './options.ts';
 import { addressesOf, nameMembers, namesOf, removeGroup, sweepCluster, unlessNoGroup, type Sweep } from './sweep.ts';
 import { listTypes } from './types.ts';
 
-/** Calls under way at once. */
-const CONCURRENCY = 16;
 /** Names written before the next look: what Azure takes in a minute. */
 const NAMES_A_ROUND = 500;
 const POLL_MS = 5_000;
@@ -71,8 +71,9 @@ class AzureDriver implements Driver {
     return (this.#typeTable ??= await listTypes(await this.#api(), this.#options.region, signal));
   }
 
-  async *create(order: CreateOrder, signal: AbortSignal): AsyncIterable<Created> {
+  async *create(asked: CreateOrder, signal: AbortSignal): AsyncIterable<Created> {
     const api = await this.#api();
+    const order = { ...asked, image: await usableImage(api, asked.image, signal) };
     const sets = await this.#setsOf(api, order, signal);
     const promised = new Set(sets.flatMap((set) => namesOf(set)));
     const there = await sweepCluster(api, order, signal, 'names');
@@ -132,7 +133,7 @@ class AzureDriver implements Driver {
 
   async *#watch(api: AzureApi, order: CreateOrder, waiting: Set<string>, signal: AbortSignal): AsyncIterable<Created> {
     let lastMs = this.#pace.now();
-    while (waiting.size > 0) {
+    for (let poll = 0; waiting.size > 0; poll += 1) {
       const sweep = await sweepCluster(api, order, signal, 'names');
       const settled = sweep.machines.filter((vm) => waiting.has(sweep.names.get(vm.name as string) ?? '') && (vm.provisioningState === 'Failed' || vm.provisioningState === 'Succeeded'));
       const made = settled.filter((vm) => vm.provisioningState === 'Succeeded');
@@ -155,7 +156,7 @@ class AzureDriver implements Driver {
         for (const name of waiting) yield { failed: name, error: new BeltError('timeout', `Azure has not made ${name} in ${SETTLE_MS / 60_000} minutes`, { machine: name }) };
         return;
       }
-      if (sweep.untagged.length <= NAMES_A_ROUND) await this.#pace.sleep(POLL_MS, signal);
+      if (sweep.untagged.length <= NAMES_A_ROUND) await this.#pace.sleep(pollDelayMs(poll, sweep.machines.length, POLL_MS), signal);
     }
   }
 
@@ -225,7 +226,8 @@ class AzureDriver implements Driver {
     };
     for await (const outcome of fanOut(acting, CONCURRENCY, run)) outcomes.set(outcome.name, outcome);
     const start = this.#pace.now();
-    for (let waiting = acting.filter((id) => !outcomes.has(id)); waiting.length > 0; waiting = waiting.filter((id) => !outcomes.has(id))) {
+    let waiting = acting.filter((id) => !outcomes.has(id));
+    for (let poll = 0; waiting.length > 0; poll += 1) {
       const now = await this.#byId(waiting, signal);
       for (const id of waiting) {
         const machine = now.get(id);
@@ -233,7 +235,8 @@ class AzureDriver implements Driver {
         else if (reached(machine)) outcomes.set(id, done(id));
         else if (this.#pace.now() - start > SETTLE_MS) outcomes.set(id, failed(id, new BeltError('timeout', `machine ${id} is not ${word} after ${SETTLE_MS / 60_000} minutes`)));
       }
-      if (waiting.some((id) => !outcomes.has(id))) await this.#pace.sleep(POLL_MS, signal);
+      waiting = waiting.filter((id) => !outcomes.has(id));
+      if (waiting.length > 0) await this.#pace.sleep(pollDelayMs(poll, waiting.length, POLL_MS), signal);
     }
     return ids.map((id) => outcomes.get(id) as Outcome);
   }

@@ -3,6 +3,7 @@ import type { VirtualMachine, VirtualMachineScaleSet } from '@azure/arm-compute'
 import { BeltError } from '../../src/errors.ts';
 import type { CreateOrder } from '../../src/provision/driver.ts';
 import { encodeNames } from '../../src/provision/name-runs.ts';
+import { imageReference } from './image.ts';
 import { ownTags } from './network.ts';
 import type { AzureOptions } from './options.ts';
 
@@ -25,8 +26,7 @@ function osProfile(order: CreateOrder, options: AzureOptions): { adminUsername: 
 }
 
 function storageProfile(order: CreateOrder, options: AzureOptions): NonNullable<VirtualMachine['storageProfile']> {
-  const [publisher = '', offer = '', sku = '', version = ''] = (order.image ?? options.image).split(':');
-  return { imageReference: { publisher, offer, sku, version }, osDisk: { createOption: 'FromImage', deleteOption: 'Delete' } };
+  return { imageReference: imageReference(order.image ?? options.image), osDisk: { createOption: 'FromImage', deleteOption: 'Delete' } };
 }
 
 /** One named machine with its interface, which goes when it goes. */

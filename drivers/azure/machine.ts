@@ -1,6 +1,7 @@
 /** A virtual machine as a machine. Its id is `group/name`. */
 import type { VirtualMachine } from '@azure/arm-compute';
 import type { Machine, MachineStatus, MachineType } from '../../src/provision/driver.ts';
+import { imageOf } from './image.ts';
 import type { Sweep } from './sweep.ts';
 
 /** What a virtual machine does not say itself. */
@@ -15,7 +16,6 @@ export function machineOf(vm: VirtualMachine, name: string, facts: MachineFacts,
   const size = vm.hardwareProfile?.vmSize ?? '';
   const zone = vm.zones?.[0];
   const { belt: _belt, 'belt.name': _name, ...tags } = vm.tags ?? {};
-  const image = vm.storageProfile?.imageReference;
   return {
     name,
     driver: 'azure',
@@ -27,7 +27,7 @@ export function machineOf(vm: VirtualMachine, name: string, facts: MachineFacts,
     memoryMb: facts.types?.find((type) => type.name === size)?.memoryMb ?? null,
     region: vm.location ?? '',
     datacenter: `azure:${vm.location}${zone === undefined ? '' : `/${zone}`}`,
-    image: image?.publisher === undefined ? null : [image.publisher, image.offer, image.sku, image.version].join(':'),
+    image: imageOf(vm),
     size,
     createdAt: vm.timeCreated?.toISOString() ?? null,
     tags: Object.fromEntries(Object.entries(tags).filter(([key]) => !key.startsWith('belt.names'))),

@@ -6,6 +6,8 @@ import type { AzureApi } from './api.ts';
 import type { AzureOptions } from './options.ts';
 
 export const groupOf = (clusterId: string): string => `belt-${clusterId.slice(0, 12)}`;
+/** Where the cluster's snapshots lie. */
+export const snapshotGroupOf = (clusterId: string): string => `${groupOf(clusterId)}-snapshots`;
 export const ownTags = (cluster: ClusterTag): Record<string, string> => ({ belt: '1', 'belt.cluster-id': cluster.clusterId, 'belt.cluster': cluster.cluster });
 
 export const networkName = (region: string): string => `swarm-${region}`;

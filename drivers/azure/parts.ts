@@ -1,34 +1,29 @@
 /** A cluster's parts on Azure that are not as they must be: the whole group where no machine stands in it, else what no machine has: interfaces, addresses, disks, scale sets. */
-import { isBeltError, type Outcome } from '../../src/errors.ts';
 import type { ClusterTag } from '../../src/provision/driver.ts';
-import { type CloudPart, mendEach, type Parts, type PartsFound } from '../../src/provision/parts.ts';
+import { type CloudPart, type Parts, partsOf } from '../../src/provision/parts.ts';
 import { realPace } from '../../src/provision/rate-limit.ts';
 import { AzureApi, type AzurePorts } from './api.ts';
-import { ensureSubnet, groupOf, networkName } from './network.ts';
+import { ensureSubnet, groupOf, networkName, snapshotGroupOf } from './network.ts';
 import type { AzureOptions } from './options.ts';
+import { snapshotsIn } from './snapshots.ts';
 import { removeGroup, unlessNoGroup } from './sweep.ts';
 
 export function createParts(options: AzureOptions, ports: AzurePorts = {}): Parts {
-  let opened: Promise<AzureApi> | undefined;
-  const open = (): Promise<AzureApi> => (opened ??= AzureApi.open(options, ports));
-  return {
-    async find(cluster, signal): Promise<PartsFound> {
-      try {
-        return { parts: await findParts((await open()).look(), cluster, options, signal), down: [] };
-      } catch (error) {
-        if (!isBeltError(error) || error.code === 'interrupted') throw error;
-        return { parts: [], down: [{ region: null, error }] };
-      }
+  return partsOf(
+    () => AzureApi.open(options, ports),
+    async (api, cluster, signal) => [...(await findParts(api, cluster, options, signal)), ...(await emptySnapshots(api, cluster, signal))],
+    async (api, cluster, part, signal) => {
+      if (part.state === 'missing') await ensureSubnet(api, cluster, part.region ?? '', options, signal);
+      else if (part.kind === 'resource group') await removeGroup(api, part.name, ports.pace ?? realPace, signal);
+      else await remove(api, groupOf(cluster.clusterId), part, signal);
     },
-    async mend(cluster, parts, signal): Promise<Outcome[]> {
-      const api = await open();
-      return mendEach(parts, async (part) => {
-        if (part.state === 'missing') await ensureSubnet(api, cluster, part.region ?? '', options, signal);
-        else if (part.kind === 'resource group') await removeGroup(api, part.name, ports.pace ?? realPace, signal);
-        else await remove(api, groupOf(cluster.clusterId), part, signal);
-      });
-    },
-  };
+  );
+}
+
+async function emptySnapshots(api: AzureApi, { clusterId }: ClusterTag, signal: AbortSignal): Promise<CloudPart[]> {
+  const group = snapshotGroupOf(clusterId);
+  const isEmpty = (await snapshotsIn(api, group, signal))?.length === 0;
+  return isEmpty ? [{ kind: 'resource group', name: group, id: group, region: null, state: 'unused', why: 'no snapshot lies in it' }] : [];
 }
 
 const lower = (id: string | undefined): string => (id ?? '').toLowerCase();

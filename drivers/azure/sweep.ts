@@ -4,8 +4,9 @@ import { BeltError } from '../../src/errors.ts';
 import type { ClusterTag } from '../../src/provision/driver.ts';
 import { fanOut } from '../../src/provision/fan-out.ts';
 import { decodeNames } from '../../src/provision/name-runs.ts';
+import { pollDelayMs } from '../../src/provision/poll.ts';
 import type { Pace } from '../../src/provision/rate-limit.ts';
-import type { AzureApi } from './api.ts';
+import { type AzureApi, CONCURRENCY } from './api.ts';
 import { groupOf } from './network.ts';
 
 /** Everything of a cluster in one sweep. */
@@ -79,9 +80,8 @@ function giveNames(machines: readonly VirtualMachine[], sets: readonly VirtualMa
   return names;
 }
 
-/** A group is given this long to go, and looked at this often. */
+/** A group is given this long to go. */
 const REMOVAL_MS = 900_000;
-const REMOVAL_POLL_MS = 5_000;
 
 /** The whole group at once is the shortest way out; waited for, so that the next create finds no group on its way out. */
 export async function removeGroup(api: AzureApi, group: string, pace: Pace, signal: AbortSignal): Promise<void> {
@@ -90,14 +90,11 @@ export async function removeGroup(api: AzureApi, group: string, pace: Pace, sign
   // A call repeated after a lost answer may find the group gone.
   await unlessNoGroup<unknown>(() => api.call('group', () => api.resources.resourceGroups.beginDelete(group, { abortSignal: signal, ...api.wait }), signal), undefined);
   const start = pace.now();
-  while (await exists()) {
+  for (let poll = 0; await exists(); poll += 1) {
     if (pace.now() - start > REMOVAL_MS) throw new BeltError('timeout', `resource group ${group} is still being deleted`, { next: 'belt doctor looks again' });
-    await pace.sleep(REMOVAL_POLL_MS, signal);
+    await pace.sleep(pollDelayMs(poll, 1), signal);
   }
 }
-
-/** Calls under way at once. */
-const CONCURRENCY = 16;
 
 /** Writes belt's name onto members of scale sets, `most` of them; gives each that has it. */
 export async function* nameMembers(api: AzureApi, clusterId: string, sweep: Sweep, signal: AbortSignal, most = Infinity): AsyncIterable<VirtualMachine> {

@@ -1,29 +1,17 @@
 /** A cluster's parts on DigitalOcean that are not as they must be: firewall, networks, keys and the tag. */
-import { isBeltError, type Outcome } from '../../src/errors.ts';
 import type { ClusterTag } from '../../src/provision/driver.ts';
-import { type CloudPart, mendEach, type Parts, type PartsFound } from '../../src/provision/parts.ts';
+import { type CloudPart, type Parts, partsOf } from '../../src/provision/parts.ts';
 import { type ApiPorts, DigitalOceanApi } from './api.ts';
 import { ensureFirewall, firewallName, keyPrefix, lacking, vpcName } from './network.ts';
 import type { DigitalOceanOptions } from './options.ts';
 import { clusterTag } from './tags.ts';
 
 export function createParts(options: DigitalOceanOptions, ports: ApiPorts = {}): Parts {
-  let opened: Promise<DigitalOceanApi> | undefined;
-  const open = (): Promise<DigitalOceanApi> => (opened ??= DigitalOceanApi.open(options, ports));
-  return {
-    async find(cluster, signal): Promise<PartsFound> {
-      try {
-        return { parts: await findParts((await open()).look(), cluster, options, signal), down: [] };
-      } catch (error) {
-        if (!isBeltError(error) || error.code === 'interrupted') throw error;
-        return { parts: [], down: [{ region: null, error }] };
-      }
-    },
-    async mend(cluster, parts, signal): Promise<Outcome[]> {
-      const api = await open();
-      return mendEach(parts, (part) => (part.state === 'unused' ? remove(api, part, signal) : ensureFirewall(api, cluster.clusterId, options, signal)));
-    },
-  };
+  return partsOf(
+    () => DigitalOceanApi.open(options, ports),
+    (api, cluster, signal) => findParts(api, cluster, options, signal),
+    (api, { clusterId }, part, signal) => (part.state === 'unused' ? remove(api, part, signal) : ensureFirewall(api, clusterId, options, signal)),
+  );
 }
 
 async function findParts(api: DigitalOceanApi, { clusterId }: ClusterTag, options: DigitalOceanOptions, signal: AbortSignal): Promise<CloudPart[]> {

@@ -3,6 +3,7 @@ import { BeltError, isBeltError, type Outcome } from '../../src/errors.ts';
 import type { ClusterTag, Machine } from '../../src/provision/driver.ts';
 import { fanOut } from '../../src/provision/fan-out.ts';
 import { realPace } from '../../src/provision/rate-limit.ts';
+import { runAll } from '../../src/provision/run-all.ts';
 import { nameOnCloud, readNameOnCloud, SNAPSHOT_MS, type Snapshot, snapshotName, snapshotPollMs, type Snapshots } from '../../src/provision/snapshots.ts';
 import { type ApiPorts, DigitalOceanApi, type DropletSnapshot, isNotFound } from './api.ts';
 import type { DigitalOceanOptions } from './options.ts';
@@ -47,18 +48,11 @@ export function createSnapshots(options: DigitalOceanOptions, ports: ApiPorts = 
     list: async (cluster, signal) => (await list((await open()).look(), cluster, signal)).map(({ snapshot }) => snapshot),
     async remove(_cluster, snapshots, signal): Promise<Outcome[]> {
       const api = await open();
-      const outcomes: Outcome[] = [];
-      const run = async ({ name, id }: Snapshot): Promise<Outcome[]> => {
-        try {
-          await api.deleteSnapshot(id, signal);
-          return [{ name, ok: true, value: undefined }];
-        } catch (error) {
-          if (!isBeltError(error) || error.code === 'interrupted') throw error;
-          return [isNotFound(error) ? { name, ok: true, value: undefined, note: 'already gone' } : { name, ok: false, error }];
-        }
-      };
-      for await (const outcome of fanOut(snapshots, options.concurrency, run)) outcomes.push(outcome);
-      return outcomes;
+      const act = ({ id }: Snapshot): Promise<void> =>
+        api.deleteSnapshot(id, signal).catch((error: unknown) => {
+          if (!isNotFound(error)) throw error;
+        });
+      return runAll(snapshots, act, { limit: options.concurrency, signal, nameOf: ({ name }) => name });
     },
   };
 }

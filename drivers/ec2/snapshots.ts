@@ -1,10 +1,10 @@
 /** Snapshots of instances are images: EC2 takes a name once in an account and region, so that asking again makes nothing twice. An image lies on snapshots of disks, which go after it. */
 import type * as Sdk from '@aws-sdk/client-ec2';
-import { BeltError, isBeltError, type Outcome } from '../../src/errors.ts';
+import { isBeltError, type Outcome } from '../../src/errors.ts';
 import type { ClusterTag, Machine } from '../../src/provision/driver.ts';
-import { fanOut } from '../../src/provision/fan-out.ts';
 import { realPace } from '../../src/provision/rate-limit.ts';
-import { nameOnCloud, readNameOnCloud, SNAPSHOT_MS, type Snapshot, snapshotName, snapshotPollMs, type Snapshots } from '../../src/provision/snapshots.ts';
+import { runAll } from '../../src/provision/run-all.ts';
+import { nameOnCloud, readNameOnCloud, type Snapshot, snapshotName, type Snapshots, takeSnapshots } from '../../src/provision/snapshots.ts';
 import { type Ec2Ports, type Ec2Region, OURS } from './api.ts';
 import { instanceId, tagsOf } from './machine.ts';
 import type { Ec2Options } from './options.ts';
@@ -16,36 +16,11 @@ const WHICH = 'belt.snapshot';
 export function createSnapshots(options: Ec2Options, ports: Ec2Ports = {}): Snapshots {
   const regions = new Regions(options, ports);
   return {
-    async *take(cluster, machines, label, signal): AsyncIterable<Outcome<Snapshot>> {
-      const pace = ports.pace ?? realPace;
-      const start = pace.now();
-      const waiting = new Map(machines.map((machine) => [snapshotName(machine.name, label), machine]));
-      const there = await regions.ask(new Set(machines.map(({ region }) => region)), (region) => listIn(region, cluster, signal));
-      const notes = new Map(there.found.map(({ name }) => [name, `${name} is there already`]));
-      const missing = machines.filter(({ name }) => !notes.has(snapshotName(name, label)));
-      for await (const asked of fanOut(missing, CONCURRENCY, async (machine) => [await ask(await regions.open(machine.region), cluster, machine, label, signal)])) {
-        const name = snapshotName(asked.name, label);
-        if (asked.ok && asked.note !== undefined) notes.set(name, asked.note);
-        if (asked.ok) continue;
-        waiting.delete(name);
-        yield asked;
-      }
-      for (let poll = 0; waiting.size > 0; poll += 1) {
-        const { found } = await regions.ask(new Set([...waiting.values()].map(({ region }) => region)), (region) => listIn(region, cluster, signal));
-        for (const snapshot of found) {
-          const machine = waiting.get(snapshot.name);
-          if (machine === undefined || snapshot.status === 'new') continue;
-          waiting.delete(snapshot.name);
-          if (snapshot.status === 'ready') yield { name: machine.name, ok: true, value: snapshot, note: notes.get(snapshot.name) };
-          else yield { name: machine.name, ok: false, error: new BeltError('driver', 'EC2 could not make an image of it', { machine: machine.name, next: `belt snapshot rm ${snapshot.name}, then take it again` }) };
-        }
-        if (waiting.size === 0) return;
-        if (pace.now() - start > SNAPSHOT_MS) {
-          for (const { name } of waiting.values()) yield { name, ok: false, error: new BeltError('timeout', `its snapshot is not ready after ${SNAPSHOT_MS / 60_000} minutes`, { machine: name, next: 'belt snapshot ls' }) };
-          return;
-        }
-        await pace.sleep(snapshotPollMs(poll), signal);
-      }
+    take(cluster, machines, label, signal): AsyncIterable<Outcome<Snapshot>> {
+      const list = async (those: readonly Machine[]): Promise<readonly Snapshot[]> =>
+        (await regions.ask(new Set(those.map(({ region }) => region)), (region) => listIn(region, cluster, signal))).found;
+      const take = async (machine: Machine): Promise<'asked' | 'there'> => ask(await regions.open(machine.region), cluster, machine, label, signal);
+      return takeSnapshots(machines, label, { cloud: 'EC2', limit: CONCURRENCY, pace: ports.pace ?? realPace, list, ask: take }, signal);
     },
     async list(cluster, signal): Promise<Snapshot[]> {
       const { found, down } = await regions.ask(await regions.searched(signal), (region) => listIn(region.look(), cluster, signal));
@@ -53,25 +28,15 @@ export function createSnapshots(options: Ec2Options, ports: Ec2Ports = {}): Snap
       if (silent !== undefined && found.length === 0) throw silent[1];
       return [...found];
     },
-    async remove(cluster, snapshots, signal): Promise<Outcome[]> {
-      const outcomes: Outcome[] = [];
-      const run = async ({ name, id, regions: [place = ''] }: Snapshot): Promise<Outcome[]> => {
-        try {
-          await remove(await regions.open(place), cluster, id, name, signal);
-          return [{ name, ok: true, value: undefined }];
-        } catch (error) {
-          if (!isBeltError(error) || error.code === 'interrupted') throw error;
-          return [{ name, ok: false, error }];
-        }
-      };
-      for await (const outcome of fanOut(snapshots, CONCURRENCY, run)) outcomes.push(outcome);
-      return outcomes;
+    remove(cluster, snapshots, signal): Promise<Outcome[]> {
+      const act = async ({ name, id, regions: [place = ''] }: Snapshot): Promise<void> => remove(await regions.open(place), cluster, id, name, signal);
+      return runAll(snapshots, act, { limit: CONCURRENCY, signal, nameOf: ({ name }) => name });
     },
   };
 }
 
 /** Without a reboot: a manager that goes down for its picture could cost the quorum. What is on the disk then is what a power cut would leave. */
-async function ask(region: Ec2Region, cluster: ClusterTag, machine: Machine, label: string, signal: AbortSignal): Promise<Outcome> {
+async function ask(region: Ec2Region, cluster: ClusterTag, machine: Machine, label: string, signal: AbortSignal): Promise<'asked' | 'there'> {
   const name = snapshotName(machine.name, label);
   const Tags = tagsFor(cluster, name);
   const command = new region.sdk.CreateImageCommand({
@@ -80,10 +45,10 @@ async function ask(region: Ec2Region, cluster: ClusterTag, machine: Machine, lab
   });
   try {
     await region.call('mutate', command, signal);
-    return { name: machine.name, ok: true, value: undefined };
+    return 'asked';
   } catch (error) {
-    if (!isBeltError(error) || error.code === 'interrupted') throw error;
-    return error.message.includes('InvalidAMIName.Duplicate:') ? { name: machine.name, ok: true, value: undefined, note: `${name} is there already` } : { name: machine.name, ok: false, error };
+    if (isBeltError(error) && error.message.includes('InvalidAMIName.Duplicate:')) return 'there';
+    throw error;
   }
 }
 

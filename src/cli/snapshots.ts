@@ -20,7 +20,7 @@ async function driversWithSnapshots(ctx: Context, cluster: ClusterView): Promise
 
 export function noSnapshots(driver: string): BeltError {
   const able = Object.entries(DRIVERS).flatMap(([name, { snapshots }]) => (snapshots === undefined ? [] : [name]));
-  return new BeltError('failed', `belt takes no snapshots on ${driver}; nothing was done`, { next: `it does on ${able.join(' and ')}` });
+  return new BeltError('failed', `belt takes no snapshots on ${driver}; nothing was done`, { next: `it does on ${able.join(', ').replace(/, (\w+)$/, ' and $1')}` });
 }
 
 /** The snapshots of all drivers of the cluster; says which do not answer. */

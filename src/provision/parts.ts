@@ -47,3 +47,27 @@ export async function mendEach(parts: readonly CloudPart[], mend: (part: CloudPa
   }
   return outcomes;
 }
+
+/** {@link Parts} of a cloud that answers whole or not at all. `open` is asked once; `look` gives it with less patience for one that is down. */
+export function partsOf<Api extends { look(): Api }>(
+  open: () => Promise<Api>,
+  find: (api: Api, cluster: ClusterTag, signal: AbortSignal) => Promise<CloudPart[]>,
+  mend: (api: Api, cluster: ClusterTag, part: CloudPart, signal: AbortSignal) => Promise<void>,
+): Parts {
+  let opened: Promise<Api> | undefined;
+  const api = (): Promise<Api> => (opened ??= open());
+  return {
+    async find(cluster, signal): Promise<PartsFound> {
+      try {
+        return { parts: await find((await api()).look(), cluster, signal), down: [] };
+      } catch (error) {
+        if (!isBeltError(error) || error.code === 'interrupted') throw error;
+        return { parts: [], down: [{ region: null, error }] };
+      }
+    },
+    async mend(cluster, parts, signal): Promise<Outcome[]> {
+      const opened = await api();
+      return mendEach(parts, (part) => mend(opened, cluster, part, signal));
+    },
+  };
+}

@@ -2,8 +2,10 @@
  * Copies of machines' disks, kept by the cloud, from which `create --image` makes new ones. An optional part beside the driver. A snapshot's name
  * follows from what was asked, so that asking again finds it: `MACHINE@LABEL` here, a path with the cluster's id on the cloud.
  */
-import type { Outcome } from '../errors.ts';
+import { BeltError, isBeltError, type Outcome } from '../errors.ts';
 import type { ClusterTag, Machine } from './driver.ts';
+import { fanOut } from './fan-out.ts';
+import type { Pace } from './rate-limit.ts';
 
 export interface Snapshot {
   /** `MACHINE@LABEL`. */
@@ -47,4 +49,53 @@ export const nameOnCloud = (cluster: ClusterTag, machine: string, label: string)
 export function readNameOnCloud(cluster: ClusterTag, text: string): { machine: string; label: string } | null {
   const [belt, clusterId, machine, label, ...more] = text.split('/');
   return belt === 'belt' && clusterId === cluster.clusterId.slice(0, 12) && machine !== undefined && label !== undefined && more.length === 0 ? { machine, label } : null;
+}
+
+/** How a cloud takes snapshots whose names it takes once, so that asking again makes nothing twice. */
+export interface Taking {
+  /** The cloud's own name, for messages. */
+  readonly cloud: string;
+  /** Calls under way at once. */
+  readonly limit: number;
+  readonly pace: Pace;
+  /** The cluster's snapshots where these machines are. */
+  readonly list: (machines: readonly Machine[]) => Promise<readonly Snapshot[]>;
+  /** `there`: the cloud has it already, though the list did not show it. Throws `BeltError`. */
+  readonly ask: (machine: Machine) => Promise<'asked' | 'there'>;
+}
+
+/** {@link Snapshots.take} by one list, a call for each that is missing, and lists until all are ready. */
+export async function* takeSnapshots(machines: readonly Machine[], label: string, taking: Taking, signal: AbortSignal): AsyncIterable<Outcome<Snapshot>> {
+  const { cloud, limit, pace, list, ask } = taking;
+  const start = pace.now();
+  const waiting = new Map(machines.map((machine) => [snapshotName(machine.name, label), machine]));
+  const there = new Set((await list(machines)).map(({ name }) => name));
+  const missing = [...waiting].filter(([name]) => !there.has(name));
+  const run = async ([name, machine]: [string, Machine]): Promise<Outcome<Snapshot>[]> => {
+    try {
+      if ((await ask(machine)) === 'there') there.add(name);
+      return [];
+    } catch (error) {
+      if (!isBeltError(error) || error.code === 'interrupted') throw error;
+      waiting.delete(name);
+      return [{ name: machine.name, ok: false, error }];
+    }
+  };
+  yield* fanOut(missing, limit, run);
+  for (let poll = 0; waiting.size > 0; poll += 1) {
+    for (const snapshot of await list([...waiting.values()])) {
+      const machine = waiting.get(snapshot.name);
+      if (machine === undefined || snapshot.status === 'new') continue;
+      waiting.delete(snapshot.name);
+      const { name } = machine;
+      if (snapshot.status === 'ready') yield { name, ok: true, value: snapshot, note: there.has(snapshot.name) ? `${snapshot.name} is there already` : undefined };
+      else yield { name, ok: false, error: new BeltError('driver', `${cloud} could not make a snapshot of it`, { machine: name, next: `belt snapshot rm ${snapshot.name}, then take it again` }) };
+    }
+    if (waiting.size === 0) return;
+    if (pace.now() - start > SNAPSHOT_MS) {
+      for (const { name } of waiting.values()) yield { name, ok: false, error: new BeltError('timeout', `its snapshot is not ready after ${SNAPSHOT_MS / 60_000} minutes`, { machine: name, next: 'belt snapshot ls' }) };
+      return;
+    }
+    await pace.sleep(snapshotPollMs(poll), signal);
+  }
 }

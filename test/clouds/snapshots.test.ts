@@ -1,6 +1,12 @@
 /** `belt snapshot`, `snapshot ls`, `snapshot rm` and `create --image MACHINE@LABEL`, typed again after every kind of accident. */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
+import { groupOf } from '../../drivers/azure/network.ts';
+import { schemasFound } from '../fakes/azure/schemas.ts';
+import { FAKE_SUBSCRIPTION, FAKE_TENANT, startAzure, type AzureFake } from '../fakes/azure/service.ts';
+import type { Resource } from '../fakes/azure/state.ts';
 import { contractFound } from '../fakes/digitalocean/contract.ts';
 import { startDigitalOcean, type DigitalOceanFake } from '../fakes/digitalocean/service.ts';
 import { startEc2, type Ec2Fake } from '../fakes/ec2/service.ts';
@@ -107,6 +113,73 @@ describe('on EC2', () => {
   }, 180_000);
 });
 
+describe.skipIf(!schemasFound && process.env['CI'] !== 'true')('on Azure (needs ../shared/reference/azure-arm-put-schemas.json)', () => {
+  let fake: AzureFake;
+  let line: CommandLine;
+  const belt = (words: string): Promise<Ran> => line.belt(...words.split(' '));
+  const kept = (type: 'snapshots' | 'images' | 'virtualMachines'): Resource[] => fake.subscription.list(null, `Microsoft.Compute/${type}`);
+  beforeAll(async () => {
+    fake = await startAzure({ bootMs: 20 });
+    line = commandLine('driver: azure\nazure:\n  allow_from: [203.0.113.7]\n', {
+      AZURE_SUBSCRIPTION_ID: FAKE_SUBSCRIPTION, AZURE_TENANT_ID: FAKE_TENANT, AZURE_CLIENT_ID: 'client', AZURE_CLIENT_SECRET: 'fake-secret',
+      AZURE_RESOURCE_MANAGER_ENDPOINT: fake.url, AZURE_AUTHORITY_HOST: fake.url, AZURE_CA_FILE: 'ca.pem',
+    });
+    writeFileSync(path.join(line.folder, 'ca.pem'), fake.ca);
+    expect((await belt('create 1gb node[1:2]')).exit).toBe(0);
+  }, 180_000);
+  afterAll(async () => {
+    line.remove();
+    await fake.close();
+  });
+
+  it('one of each disk, in a group of their own; again makes none, also after a lost answer and a run that was killed', async () => {
+    fake.faults.add({ kind: 'lost-reply', on: 'PUT snapshots' });
+    expect((await belt('snapshot node[1:2] --label v1.0')).stdout.split('\n').sort()).toEqual(['', 'node1: snapshot node1@v1.0 taken', 'node2: snapshot node2@v1.0 taken']);
+    expect((await belt('snapshot node[1:2] --label v1.0')).stdout).toBe('node1: node1@v1.0 is there already\nnode2: node2@v1.0 is there already\n');
+    const running = line.start('snapshot', 'node[1:2]', '--label', 'killed');
+    await vi.waitFor(() => expect(kept('snapshots')).toHaveLength(4), { timeout: 20_000, interval: 5 });
+    running.child.kill('SIGKILL');
+    await running.ended;
+    expect((await belt('snapshot node[1:2] --label killed')).exit).toBe(0);
+    const listed = rows((await belt('snapshot ls')).stdout).slice(1);
+    expect(listed.map(([name, driver, region, gb, , , status]) => [name, driver, region, gb, status])).toEqual(['node1@killed', 'node1@v1.0', 'node2@killed', 'node2@v1.0'].map((name) => [name, 'azure', 'westeurope', '30', 'ready']));
+    expect([kept('snapshots').map(({ group }) => group), kept('images')]).toEqual([Array(4).fill(expect.stringMatching(/^belt-[0-9a-f]{12}-snapshots$/)), []]);
+  }, 180_000);
+
+  it('machines are made from one, alone and as a scale set, by an image that is made once', async () => {
+    expect((await belt('create 1gb copy1 --image node2@v1.0')).exit).toBe(0);
+    const set = await belt('create 1gb copy[2:61] --image node2@v1.0');
+    expect([set.exit, kept('images').length, fake.calls.get('PUT virtualMachineScaleSets'), set.stderr]).toEqual([0, 1, 1, expect.any(String)]);
+    const [image] = kept('images');
+    const copies = kept('virtualMachines').map(({ body }) => (body['properties'] as { storageProfile: { imageReference: { id?: string } } }).storageProfile.imageReference.id);
+    expect(copies.filter((id) => id === image?.id)).toHaveLength(61);
+    expect(rows((await belt('ls copy1')).stdout)[1]?.at(-2)).toBe(image?.name);
+  }, 180_000);
+
+  it('they stay when the machines go; what cannot be made is told of; the last one takes their group along', async () => {
+    expect((await belt('rm node[1:2] copy[1:61] --yes')).exit).toBe(0);
+    expect([fake.subscription.groups.size, kept('snapshots').length, (await belt('doctor')).stdout]).toEqual([1, 4, 'cluster default: 0 machines, nothing amiss\n']);
+    expect((await belt('create 1gb again --image node1@v1.0')).exit).toBe(0);
+    fake.faults.add({ kind: 'answer', status: 409, body: '{"error":{"code":"OperationNotAllowed","message":"quota of snapshots"}}', on: 'PUT snapshots' });
+    const refused = await belt('snapshot again --label x');
+    expect([refused.exit, refused.stderr]).toEqual([1, expect.stringContaining('Azure: OperationNotAllowed: quota of snapshots')]);
+    const failed = fake.subscription.get(kept('snapshots')[0]?.group ?? '', 'Microsoft.Compute/snapshots', kept('snapshots')[0]?.name ?? '');
+    Object.assign(failed as Resource, { failure: { code: 'InternalError', message: 'no' } });
+    expect(rows((await belt('snapshot ls')).stdout).slice(1).filter((row) => row.at(-1) === 'error')).toHaveLength(1);
+    expect((await belt('snapshot rm node[1:2]@v1.0 node1@killed --yes')).stdout).toBe('node1@v1.0: removed\nnode2@v1.0: removed\nnode1@killed: removed\n');
+    expect([kept('images').length, kept('snapshots').length, fake.subscription.groups.size]).toEqual([0, 1, 2]);
+    expect((await belt('snapshot rm node[1:2]@killed --yes')).stdout).toBe('node1@killed: already gone\nnode2@killed: removed\n');
+    expect([[...fake.subscription.groups.keys()].filter((name) => name.endsWith('-snapshots')), fake.violations]).toEqual([[], []]);
+  }, 180_000);
+
+  it('an empty group that a died run left is found by belt doctor, and removed', async () => {
+    const group = `${groupOf((line.state('default') as unknown as { cluster: { id: string } }).cluster.id)}-snapshots`;
+    fake.subscription.groups.set(group, { name: group, location: 'westeurope', tags: {}, deleteAtMs: null });
+    expect((await belt('doctor')).stdout).toContain(`resource group ${group}`);
+    expect([(await belt('doctor --remove --yes')).exit, fake.subscription.groups.has(group)]).toEqual([0, false]);
+  }, 180_000);
+});
+
 describe.skipIf(!motoFound)('on moto (needs moto_server)', () => {
   let moto: Moto;
   let line: CommandLine;
@@ -141,7 +214,7 @@ it('where belt takes none it says so', async () => {
   const line = commandLine('driver: local\n');
   try {
     const ran = await line.belt('snapshot', 'ls');
-    expect([ran.exit, ran.stderr]).toEqual([1, 'belt: belt takes no snapshots on local; nothing was done\nnext: it does on digitalocean and ec2\n']);
+    expect([ran.exit, ran.stderr]).toEqual([1, 'belt: belt takes no snapshots on local; nothing was done\nnext: it does on digitalocean, ec2 and azure\n']);
   } finally {
     line.remove();
   }

@@ -127,6 +127,11 @@ def power(): return [s.code for s in vms.get('rg', 'm1', expand='instanceView').
 powers = [power()]
 vms.begin_deallocate('rg', 'm1').result()
 powers.append(power())
+snapshot = compute.snapshots.begin_create_or_update('rg', 's1', {**at, 'incremental': True, 'creation_data': {'create_option': 'Copy', 'source_resource_id': one.storage_profile.os_disk.managed_disk.id}}).result()
+image = compute.images.begin_create_or_update('rg', 's1', {**at, 'hyper_v_generation': snapshot.hyper_v_generation, 'storage_profile': {'os_disk': {'os_type': 'Linux', 'os_state': 'Generalized', 'snapshot': {'id': snapshot.id}}}}).result()
+copies = [[(s.name, s.disk_size_gb, s.provisioning_state, s.time_created.year > 2000) for s in compute.snapshots.list_by_resource_group('rg')], [i.name for i in compute.images.list_by_resource_group('rg')]]
+compute.images.begin_delete('rg', 's1').result()
+compute.snapshots.begin_delete('rg', 's1').result()
 resized = vms.begin_update('rg', 'm1', {'hardware_profile': {'vm_size': 'Standard_B2s'}}).result().hardware_profile.vm_size
 vms.begin_start('rg', 'm1').result()
 powers.append(power())
@@ -143,7 +148,7 @@ sets.begin_delete('rg', 'w').result()
 vms.begin_delete('rg', 'm1').result()
 left = [x.name for kind in (vms, network.network_interfaces, network.public_ip_addresses) for x in kind.list('rg')]
 groups.resource_groups.begin_delete('rg').result()
-print(json.dumps(dict(tagged=tagged, subnet=subnet['id'].rsplit('/', 3)[1:], guids=[len(x) for x in (one.vm_id, workers.unique_id, members[0].vm_id)], address=nic.ip_configurations[0].private_ip_address[:3], powers=powers, resized=resized, errors=errors, counts=counts, memory=memory, used=used, left=left, exists=groups.resource_groups.check_existence('rg'))))
+print(json.dumps(dict(copies=copies, tagged=tagged, subnet=subnet['id'].rsplit('/', 3)[1:], guids=[len(x) for x in (one.vm_id, workers.unique_id, members[0].vm_id)], address=nic.ip_configurations[0].private_ip_address[:3], powers=powers, resized=resized, errors=errors, counts=counts, memory=memory, used=used, left=left, exists=groups.resource_groups.check_existence('rg'))))
 `;
 
 const azurePython = await pythonWith('azure.mgmt.compute, azure.mgmt.network, azure.mgmt.resource, azure.identity');
@@ -154,7 +159,7 @@ it.skipIf(azurePython === null || (!schemasFound && process.env['CI'] !== 'true'
     const ca = path.join(folder, 'ca.pem');
     writeFileSync(ca, fake.ca);
     expect(await say(azurePython as string, AZURE, { ARM: fake.url, CA: ca, SUBSCRIPTION: FAKE_SUBSCRIPTION })).toEqual({
-      tagged: ['rg'], subnet: ['net', 'subnets', 's'], guids: [36, 36, 36], address: '10.', powers: ['PowerState/running', 'PowerState/deallocated', 'PowerState/running'], resized: 'Standard_B2s',
+      copies: [[['s1', 30, 'Succeeded', true]], ['s1']], tagged: ['rg'], subnet: ['net', 'subnets', 's'], guids: [36, 36, 36], address: '10.', powers: ['PowerState/running', 'PowerState/deallocated', 'PowerState/running'], resized: 'Standard_B2s',
       errors: ['AADSTS7000215', [400, 'InvalidParameter'], [404, 'ResourceNotFound'], [404, 'ResourceGroupNotFound']], counts: [130, 131, 131], memory: ['1'], used: [132], left: ['pip'], exists: false,
     });
     // The size that there is none of is against the schema too; nothing else is.

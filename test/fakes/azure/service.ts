@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { FakeReply, FakeRequest, FakeService } from '../http-fake.ts';
 import { startFake, type RunningFake } from '../http-fake.ts';
 import { scaledClock } from '../limits.ts';
+import { checkImage, IMAGE, settleDisk, SNAPSHOT } from './disks.ts';
 import { belongsTo, coresOf, growScaleSet, instanceView, provisioningState, renderGroup, renderResource, settleInterface } from './render.ts';
 import { PutSchemas } from './schemas.ts';
 import { ArmError, SIZES, Subscription, type Body, type Resource, type SubscriptionOptions } from './state.ts';
@@ -133,7 +134,7 @@ class AzureService implements FakeService {
     }
     if (route.name === null) return this.#list(request, route.group, route.type);
     const group = this.sub.groups.get((route.group as string).toLowerCase());
-    if (group === undefined) throw new ArmError(404, 'ResourceGroupNotFound', `Resource group '${route.group}' could not be found.`);
+    if (group === undefined) throw noGroup(route.group as string);
     if (group.deleteAtMs !== null && request.method === 'PUT') throw new ArmError(409, 'ResourceGroupBeingDeleted', `The resource group '${group.name}' is in deprovisioning state and cannot perform this operation.`);
     return this.#resource(request, group.name, route.type, route.name, route.action);
   }
@@ -143,7 +144,8 @@ class AzureService implements FakeService {
     const op = this.sub.operations.get(id);
     if (op === undefined) throw new ArmError(404, 'NotFound', 'The operation is not known.');
     const over = this.sub.now() >= op.doneMs;
-    if (kind === 'operationResults') return over ? json(200, {}) : json(202, {}, { location: `${this.base}${this.#operationPath('operationResults', id)}` });
+    const made = this.sub.resources.get(op.result?.toLowerCase() ?? '');
+    if (kind === 'operationResults') return over ? json(200, made === undefined ? {} : renderResource(this.sub, made, false)) : json(202, {}, { location: `${this.base}${this.#operationPath('operationResults', id)}` });
     if (!over) return json(200, { status: 'InProgress', name: id });
     const failure = op.failure();
     return json(200, failure === null ? { status: 'Succeeded', name: id } : { status: 'Failed', name: id, error: failure });
@@ -175,7 +177,7 @@ class AzureService implements FakeService {
       groups.set(key, made);
       return json(group === undefined ? 201 : 200, renderGroup(this.sub, made));
     }
-    if (group === undefined) throw new ArmError(404, 'ResourceGroupNotFound', `Resource group '${name}' could not be found.`);
+    if (group === undefined) throw noGroup(name);
     if (request.method === 'DELETE') {
       group.deleteAtMs ??= this.sub.now() + this.sub.options.bootMs;
       return this.#accepted(202, undefined, this.sub.operation(group.deleteAtMs, () => null, null));
@@ -194,6 +196,7 @@ class AzureService implements FakeService {
 
   #list(request: FakeRequest, group: string | null, type: string): FakeReply {
     this.sub.spend(type.startsWith('Microsoft.Network') ? 'networkRead' : 'listVm');
+    if (group !== null && !this.sub.groups.has(group.toLowerCase())) throw noGroup(group);
     const ofSet = /^'virtualMachineScaleSet\/id' eq '([^']+)'$/.exec(request.query.get('$filter') ?? '')?.[1];
     const all = this.sub.list(group, type).filter((resource) => ofSet === undefined || belongsTo(resource, { id: ofSet }));
     const start = Number(request.query.get('$skiptoken') ?? 0);
@@ -229,7 +232,9 @@ class AzureService implements FakeService {
       this.violations.push(`PUT ${type}/${name}: ${problem}`);
       throw new ArmError(400, 'InvalidParameter', problem);
     }
-    sub.spend(...(type === VM ? ['putVm'] : type === SET ? ['putSet'] : ['networkWrite']));
+    sub.spend(type === VM ? 'putVm' : type === SET ? 'putSet' : type.startsWith('Microsoft.Network') ? 'networkWrite' : 'actVm');
+    if (type === SNAPSHOT || type === IMAGE) settleDisk(sub, type, name, body);
+    if (type === SET) checkImage(sub, ((body['properties'] as Body)['virtualMachineProfile'] as Body)['storageProfile'], body['location']);
     if (type === VM && sub.get(group, type, name) === undefined) this.#checkMachine(body, 1);
     if (type === NIC) settleInterface(sub, body);
     if (type === PIP) (body['properties'] as Body)['ipAddress'] ??= sub.nextAddress('public');
@@ -241,10 +246,12 @@ class AzureService implements FakeService {
     if (type === VM && created && sub.takeCapacity(sizeName(body), 1) === 0) {
       resource.failure = { code: 'AllocationFailed', message: 'Allocation failed. We do not have sufficient capacity for the requested VM size in this region.' };
     }
-    return this.#accepted(created ? 201 : 200, renderResource(sub, resource, false), sub.operation(resource.doneMs, () => resource.failure, resource.id));
+    // Snapshots are accepted where all else is created.
+    return this.#accepted(created ? (type === SNAPSHOT ? 202 : 201) : 200, renderResource(sub, resource, false), sub.operation(resource.doneMs, () => resource.failure, resource.id));
   }
 
   #checkMachine(body: Body, count: number): void {
+    checkImage(this.sub, (body['properties'] as Body)['storageProfile'], body['location']);
     const properties = body['properties'] as { networkProfile?: { networkInterfaces?: { id: string }[] }; osProfile?: { adminUsername?: string; customData?: string } };
     if (!SIZES.some((s) => s.name === sizeName(body))) throw new ArmError(400, 'InvalidParameter', `The value ${sizeName(body)} provided for the VM size is not valid.`);
     if (['root', 'admin'].includes(properties.osProfile?.adminUsername ?? '')) throw new ArmError(400, 'InvalidParameter', 'The Admin Username specified is not allowed.');
@@ -281,7 +288,7 @@ class AzureService implements FakeService {
   }
 
   #delete(found: Resource): FakeReply {
-    this.sub.spend(found.type === VM || found.type === SET ? 'deleteVm' : 'networkWrite');
+    this.sub.spend(found.type.startsWith('Microsoft.Network') ? 'networkWrite' : 'deleteVm');
     if (found.type === SET) for (const vm of this.sub.list(found.group, VM)) if (belongsTo(vm, found)) this.#removeMachine(vm);
     if (found.type === VM) this.#removeMachine(found);
     else this.sub.remove(found);
@@ -306,6 +313,7 @@ class AzureService implements FakeService {
   }
 }
 
+const noGroup = (name: string): ArmError => new ArmError(404, 'ResourceGroupNotFound', `Resource group '${name}' could not be found.`);
 const sizeName = (body: Body): string => String((body['properties'] as { hardwareProfile?: { vmSize?: string } }).hardwareProfile?.vmSize ?? '');
 
 function parse(path: string): Route {

@@ -131,7 +131,7 @@ export class Subscription {
   /** A machine's own disk, as the platform makes it. */
   #attachDisk(vm: Resource): void {
     const properties = vm.body['properties'] as { storageProfile?: { osDisk?: Body } };
-    const { resource: disk } = this.put(vm.group, DISK, `${vm.name}_OsDisk`, { location: vm.body['location'], managedBy: vm.id, properties: { diskSizeGB: 30 } });
+    const { resource: disk } = this.put(vm.group, DISK, `${vm.name}_OsDisk`, { location: vm.body['location'], managedBy: vm.id, properties: { diskSizeGB: 30, hyperVGeneration: 'V2' } });
     properties.storageProfile = { ...properties.storageProfile, osDisk: { ...properties.storageProfile?.osDisk, managedDisk: { id: disk.id } } };
   }
 
