@@ -2,21 +2,33 @@
  * Debian's own cloud-init applies the user data that belt gives to clouds, read from a NoCloud seed: the throw-away host key is what the machine shows,
  * the cloud's user may log in, and first contact and bootstrap find their way from there.
  */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { bootstrapMachines } from '../../src/bootstrap/bootstrap-machines.ts';
 import { makeContact, takeOwnKey } from '../../src/bootstrap/first-contact.ts';
-import { authoritySigner } from '../../src/bootstrap/signer.ts';
 import type { HostKeyRecord } from '../../src/inventory/state.ts';
 import type { Machine } from '../../src/provision/driver.ts';
 import type { SshConnection } from '../../src/ssh/client.ts';
 import { generateSshKeyPair } from '../../src/ssh/key-pair.ts';
 import { waitForSsh } from '../../src/ssh/wait.ts';
-import { skipReason } from './stage.ts';
+import { sh, skipReason } from './stage.ts';
 import { TestCluster } from './swarm-kit.ts';
+
+const BELT = fileURLToPath(new URL('../../bin/belt', import.meta.url));
 
 describe.skipIf(skipReason !== null)('a machine that cloud-init sets up', () => {
   const cluster = new TestCluster();
+  const folder = mkdtempSync(path.join(tmpdir(), 'belt-cloud-init-'));
+  const belt = async (line: string): Promise<string> => {
+    const said = await sh('bash', ['-c', `"${BELT}" ${line}`], { cwd: folder, timeoutMs: 200_000, env: { ...process.env, HOME: folder } });
+    console.log(`$ belt ${line}   exit ${said.code}\n${said.stdout}${said.stderr}`.trimEnd());
+    expect(said.code, said.stderr).toBe(0);
+    return said.stdout;
+  };
   const other = generateSshKeyPair('another operator');
   const contact = makeContact([cluster.ssh.publicKey, other.publicKey]);
   let machine: Machine;
@@ -27,11 +39,14 @@ describe.skipIf(skipReason !== null)('a machine that cloud-init sets up', () => 
   });
 
   beforeAll(async () => {
+    await belt('cluster new --driver generic c');
+    // A cloud gives its user the cluster's key.
+    const key = readFileSync(path.join(folder, '.belt/c/ssh_key.pub'), 'utf8').trim();
     await cluster.create([['c0', 'x']]);
     machine = { ...cluster.machine('c0'), sshUser: 'debian' };
     const files: Record<string, string> = {
       '/var/lib/cloud/seed/nocloud/user-data': contact.userData,
-      '/var/lib/cloud/seed/nocloud/meta-data': JSON.stringify({ 'instance-id': 'belt-1', 'local-hostname': 'c0', 'public-keys': [cluster.ssh.publicKey] }),
+      '/var/lib/cloud/seed/nocloud/meta-data': JSON.stringify({ 'instance-id': 'belt-1', 'local-hostname': 'c0', 'public-keys': [cluster.ssh.publicKey, key] }),
       // The container's network and package sources are the host's affair; languages are none of its packages.
       '/etc/cloud/cloud.cfg.d/99-machine.cfg': JSON.stringify({ datasource_list: ['NoCloud', 'None'], network: { config: 'disabled' }, apt: { preserve_sources_list: true }, locale: false }),
     };
@@ -41,7 +56,10 @@ describe.skipIf(skipReason !== null)('a machine that cloud-init sets up', () => 
     expect(said.code, said.stderr).toBe(0);
     await cluster.driver.power([machine.id], 'reboot', AbortSignal.timeout(60_000));
   });
-  afterAll(() => cluster.close());
+  afterAll(async () => {
+    await cluster.close();
+    rmSync(folder, { recursive: true });
+  });
 
   test('shows the key of the user data, lets the cloud’s user in and makes it root by sudo', async () => {
     await using connection = await connect();
@@ -65,14 +83,13 @@ describe.skipIf(skipReason !== null)('a machine that cloud-init sets up', () => 
     expect(again.hostKey.openssh).toBe(keys[0]);
   });
 
-  test('bootstrap goes in as that user', async () => {
-    const bootstrap = (): ReturnType<typeof bootstrapMachines> => bootstrapMachines({
-      machines: [machine], cluster: { id: cluster.tag.clusterId, name: cluster.tag.cluster, roots: [cluster.authority.certificate] }, signer: authoritySigner(cluster.authority, Date.now),
-      engineOf: () => ({ kind: 'none', version: '', installUrl: '' }), signal: AbortSignal.timeout(200_000), connect: () => connect(),
-    });
-    expect((await bootstrap()).map((outcome) => (outcome.ok ? 'ok' : outcome.error.message))).toEqual(['ok']);
-    expect((await bootstrap()).map((outcome) => outcome.ok && outcome.value.planned)).toEqual([[]]);
-    expect((await cluster.client.call(cluster.agent('c0'), 'node.facts', {})).machine).toBe('c0');
+  test('belt bootstrap goes in as that user, and a second run finds runtime, agent and key as wanted', async () => {
+    writeFileSync(path.join(folder, '.belt.yml'), `driver: generic\nengine: none\ngeneric:\n  hosts:\n    - {name: c0, address: ${machine.publicIpv4}, user: debian}\n`);
+    await belt('create any c0');
+    expect(await belt('bootstrap c0')).toMatch(/^c0: done: install Node\.js, .*start the agent\n$/);
+    expect(await belt('bootstrap c0')).toBe('c0: nothing to do\n');
+    await belt('swarm init c0');
+    expect((JSON.parse(await belt('swarm nodes --json')) as { name: string; status: string }[]).map(({ name, status }) => [name, status])).toEqual([['c0', 'ready']]);
     await using connection = await connect();
     expect((await connection.exec('sudo -n sh -c "/opt/belt/node --version; systemctl is-active belt-agent; sha256sum /opt/belt/node; cat /opt/belt/node.sha256"')).stdout).toMatch(/^v24\.\d+\.\d+\nactive\n([0-9a-f]{64}) .*\n\1\s*$/);
   });
