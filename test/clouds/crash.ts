@@ -3,16 +3,14 @@
  * that were asked for exist. A moment is a call of the cloud's API: as it arrives, or a little later, the process is gone; the call itself is
  * carried out, as a cloud would do.
  */
-import { writeFileSync } from 'node:fs';
-import path from 'node:path';
-
-import { FAKE_SUBSCRIPTION, FAKE_TENANT, startAzure } from '../fakes/azure/service.ts';
+import { startAzure } from '../fakes/azure/service.ts';
 import type { Resource } from '../fakes/azure/state.ts';
 import { startDigitalOcean } from '../fakes/digitalocean/service.ts';
 import { startEc2 } from '../fakes/ec2/service.ts';
 import type { RunningFake } from '../fakes/http-fake.ts';
 import { Random } from '../sim/random.ts';
-import { commandLine, type CommandLine } from './command-line.ts';
+import { azureLine, digitalOceanLine, ec2Line } from './cloud-lines.ts';
+import type { CommandLine } from './command-line.ts';
 
 export interface CrashPlan {
   readonly machines: number;
@@ -57,28 +55,23 @@ export interface Cloud {
   readonly violations: readonly string[];
 }
 
-const ALLOW = 'allow_from: [203.0.113.7]';
 const BOOT_MS = 1_000;
 
 export const CLOUDS: Readonly<Record<string, (scale: number) => Promise<Cloud>>> = {
   async digitalocean(scale) {
     const limits = { perMinute: 250 * scale, perHour: 5_000 * scale };
     const fake = await startDigitalOcean({ token: 'right', bootMs: BOOT_MS, tagLagMs: 200, ...limits });
-    const config = `driver: digitalocean\ndigitalocean:\n  api_url: ${fake.apiUrl}\n  ${ALLOW}\n  calls_per_minute: ${limits.perMinute}\n  calls_per_hour: ${limits.perHour}\n`;
-    const line = commandLine(config, { DIGITALOCEAN_ACCESS_TOKEN: 'right' });
+    const line = digitalOceanLine(fake, `  calls_per_minute: ${limits.perMinute}\n  calls_per_hour: ${limits.perHour}\n`);
     return { fake, line, size: '1gb', makes: /^droplets_create$/, batch: 10, count: () => fake.account.droplets.size, made: () => fake.account.droplets.size, throttled: fake.throttled, violations: fake.violations };
   },
   async ec2(scale) {
     const fake = await startEc2({ bootMs: BOOT_MS, lagMs: 2_000, limitScale: scale });
-    const config = `driver: ec2\nec2:\n  region: eu-west-1\n  regions: [eu-west-1]\n  endpoint: ${fake.url}\n  ${ALLOW}\n  limit_scale: ${scale}\n`;
-    const line = commandLine(config, { AWS_ACCESS_KEY_ID: 'AKIAFAKE', AWS_SECRET_ACCESS_KEY: 'x' });
+    const line = ec2Line(fake, `  limit_scale: ${scale}\n`);
     return { fake, line, size: '512mb', makes: /^RunInstances$/, batch: 100, count: () => fake.region('eu-west-1').alive(), made: () => fake.region('eu-west-1').alive(), throttled: fake.throttled, violations: [] };
   },
   async azure(scale) {
     const fake = await startAzure({ bootMs: BOOT_MS, limitScale: scale });
-    const config = `driver: azure\nazure:\n  endpoint: ${fake.url}\n  authority_host: ${fake.url}\n  ca_file: ca.pem\n  ${ALLOW}\n  limit_scale: ${scale}\n`;
-    const line = commandLine(config, { AZURE_SUBSCRIPTION_ID: FAKE_SUBSCRIPTION, AZURE_TENANT_ID: FAKE_TENANT, AZURE_CLIENT_ID: 'c', AZURE_CLIENT_SECRET: 'fake-secret' });
-    writeFileSync(path.join(line.folder, 'ca.pem'), fake.ca);
+    const line = azureLine(fake, `  limit_scale: ${scale}\n`);
     const machines = (): Resource[] => fake.subscription.list(null, 'Microsoft.Compute/virtualMachines');
     const isNamed = (machine: Resource): boolean => (machine.body['tags'] as Record<string, string> | undefined)?.['belt.name'] !== undefined;
     return { fake, line, size: '1gb', makes: /^PUT virtualMachineScaleSets$/, batch: 1000, count: () => machines().length, made: () => machines().filter(isNamed).length, throttled: fake.throttled, violations: fake.violations };

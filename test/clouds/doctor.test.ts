@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { contractFound } from '../fakes/digitalocean/contract.ts';
 import { startDigitalOcean, type DigitalOceanFake } from '../fakes/digitalocean/service.ts';
 import { startHosts } from '../fakes/hosts.ts';
+import { digitalOceanLine } from './cloud-lines.ts';
 import { commandLine, rows, type CommandLine, type Ran } from './command-line.ts';
 
 describe.skipIf(!contractFound && process.env['CI'] !== 'true')('belt doctor (needs ../shared/reference/digitalocean-openapi.json)', () => {
@@ -14,7 +15,7 @@ describe.skipIf(!contractFound && process.env['CI'] !== 'true')('belt doctor (ne
   const belt = (words: string): Promise<Ran> => line.belt(...words.split(' '));
   beforeAll(async () => {
     fake = await startDigitalOcean({ token: 'right', bootMs: 100 });
-    line = commandLine(`driver: digitalocean\nregion: nyc3\ndigitalocean:\n  api_url: ${fake.apiUrl}\n  allow_from: [203.0.113.7]\n`, { DIGITALOCEAN_ACCESS_TOKEN: 'right' });
+    line = digitalOceanLine(fake);
     expect((await belt('create 1gb node[1:3]')).exit).toBe(0);
   }, 60_000);
   afterAll(async () => {

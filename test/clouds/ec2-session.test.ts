@@ -1,8 +1,9 @@
 /** What a user types, on moto. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { MOTO_REGION, motoFound, startMoto, type Moto } from '../fakes/moto.ts';
-import { commandLine, rows, type CommandLine } from './command-line.ts';
+import { motoFound, startMoto, type Moto } from '../fakes/moto.ts';
+import { motoLine } from './cloud-lines.ts';
+import { rows, type CommandLine } from './command-line.ts';
 import { sdksLoaded } from './loaded.ts';
 
 describe.skipIf(!motoFound)('a session on EC2 (needs moto_server)', () => {
@@ -10,9 +11,7 @@ describe.skipIf(!motoFound)('a session on EC2 (needs moto_server)', () => {
   let line: CommandLine;
   beforeAll(async () => {
     moto = await startMoto();
-    line = commandLine(`driver: ec2\nec2:\n  regions: [${MOTO_REGION}]\n  allow_from: [203.0.113.7]\n`, {
-      AWS_ACCESS_KEY_ID: 'AKIAFAKE', AWS_SECRET_ACCESS_KEY: 'x', AWS_REGION: MOTO_REGION, AWS_ENDPOINT_URL: moto.url, AWS_AMI: moto.image,
-    });
+    line = motoLine(moto);
   }, 40_000);
   afterAll(async () => {
     line.remove();
@@ -26,7 +25,7 @@ describe.skipIf(!motoFound)('a session on EC2 (needs moto_server)', () => {
       return ran.stdout;
     };
     const created = rows(await belt('create 512mb node[1:4]'));
-    expect(created.slice(1).map(([name, , ...rest]) => [name, ...rest])).toEqual([1, 2, 3, 4].map((n) => [`node${n}`, '512', MOTO_REGION, moto.image, 'active']));
+    expect(created.slice(1).map(([name, , ...rest]) => [name, ...rest])).toEqual([1, 2, 3, 4].map((n) => [`node${n}`, '512', moto.region, moto.image, 'active']));
     expect(rows(await belt('ls'))).toEqual(created);
     expect(await sdksLoaded(line, ['ls'])).toEqual(['ec2']);
     expect(await belt('status --wait active=4')).toMatch(/^active +4 +node\[1:4\]$/m);

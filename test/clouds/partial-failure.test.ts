@@ -2,16 +2,15 @@
  * A create that does not go well, as a user sees it on each cloud: no room, a quota, and a mistake are three things, told apart in words, codes and exit.
  * The cases wait for their clouds more than they work, so they run side by side, each with a cloud of its own.
  */
-import { writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import { schemasFound } from '../fakes/azure/schemas.ts';
-import { FAKE_SUBSCRIPTION, FAKE_TENANT, startAzure } from '../fakes/azure/service.ts';
+import { startAzure } from '../fakes/azure/service.ts';
 import { contractFound } from '../fakes/digitalocean/contract.ts';
 import { startDigitalOcean } from '../fakes/digitalocean/service.ts';
 import { startEc2 } from '../fakes/ec2/service.ts';
-import { commandLine, rows, type CommandLine, type Ran } from './command-line.ts';
+import { azureLine, digitalOceanLine, ec2Line } from './cloud-lines.ts';
+import { rows, type CommandLine, type Ran } from './command-line.ts';
 
 /** A cloud with room, or an allowance, for `machines` more of size 1gb; null: no end of it. */
 interface Room {
@@ -38,7 +37,7 @@ const CLOUDS: Readonly<Record<string, { missing: boolean; start(room: Room): Pro
     async start({ capacity, quota }) {
       const fake = await startDigitalOcean({ token: 'right', bootMs: 5, ...(quota === undefined ? {} : { dropletLimit: quota }) });
       if (capacity !== undefined) Object.assign(fake.account.options, { capacity });
-      const line = commandLine(`driver: digitalocean\nregion: nyc3\ndigitalocean:\n  api_url: ${fake.apiUrl}\n  allow_from: [203.0.113.7]\n`, { DIGITALOCEAN_ACCESS_TOKEN: 'right' });
+      const line = digitalOceanLine(fake);
       return cloudOf(line, () => fake.account.droplets.size, () => fake.close());
     },
   },
@@ -46,7 +45,7 @@ const CLOUDS: Readonly<Record<string, { missing: boolean; start(room: Room): Pro
     missing: false,
     async start({ capacity, quota, config = '' }) {
       const fake = await startEc2({ bootMs: 5, ...(quota === undefined ? {} : { instanceLimit: quota }), ...(capacity === undefined ? {} : { capacity: new Map([['t3.micro', capacity]]) }) });
-      const line = commandLine(`driver: ec2\nec2:\n  endpoint: ${fake.url}\n  region: eu-west-1\n  regions: [eu-west-1]\n  allow_from: [203.0.113.7]\n${config}`, { AWS_ACCESS_KEY_ID: 'AKIAFAKE', AWS_SECRET_ACCESS_KEY: 'x' });
+      const line = ec2Line(fake, config);
       return cloudOf(line, () => fake.region('eu-west-1').alive(), () => fake.close());
     },
   },
@@ -54,11 +53,7 @@ const CLOUDS: Readonly<Record<string, { missing: boolean; start(room: Room): Pro
     missing: !schemasFound && process.env['CI'] !== 'true',
     async start({ capacity, quota, config = '' }) {
       const fake = await startAzure({ bootMs: 5, ...(quota === undefined ? {} : { coreQuota: quota }), ...(capacity === undefined ? {} : { capacity: new Map([['Standard_B1s', capacity]]) }) });
-      const line = commandLine(`driver: azure\nazure:\n  allow_from: [203.0.113.7]\n${config}`, {
-        AZURE_SUBSCRIPTION_ID: FAKE_SUBSCRIPTION, AZURE_TENANT_ID: FAKE_TENANT, AZURE_CLIENT_ID: 'client', AZURE_CLIENT_SECRET: 'fake-secret',
-        AZURE_RESOURCE_MANAGER_ENDPOINT: fake.url, AZURE_AUTHORITY_HOST: fake.url, AZURE_CA_FILE: 'ca.pem',
-      });
-      writeFileSync(path.join(line.folder, 'ca.pem'), fake.ca);
+      const line = azureLine(fake, config);
       return cloudOf(line, () => fake.subscription.list(null, 'Microsoft.Compute/virtualMachines').length, () => fake.close());
     },
   },

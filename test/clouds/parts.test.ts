@@ -1,14 +1,13 @@
 /** `belt doctor` and the parts of a cloud that are no machines: what a died create, or somebody's hand in the console, left half-built. */
-import { writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { schemasFound } from '../fakes/azure/schemas.ts';
-import { FAKE_SUBSCRIPTION, FAKE_TENANT, startAzure, type AzureFake } from '../fakes/azure/service.ts';
+import { startAzure, type AzureFake } from '../fakes/azure/service.ts';
 import { contractFound } from '../fakes/digitalocean/contract.ts';
 import { startDigitalOcean, type DigitalOceanFake } from '../fakes/digitalocean/service.ts';
 import { startEc2, type Ec2Fake } from '../fakes/ec2/service.ts';
-import { commandLine, type CommandLine, type Ran } from './command-line.ts';
+import { azureLine, digitalOceanLine, ec2Line } from './cloud-lines.ts';
+import type { CommandLine, Ran } from './command-line.ts';
 
 interface Shown {
   finding: string;
@@ -30,7 +29,7 @@ describe.skipIf(!contractFound && process.env['CI'] !== 'true')('on DigitalOcean
   let line: CommandLine;
   beforeAll(async () => {
     fake = await startDigitalOcean({ token: 'right', bootMs: 5 });
-    line = commandLine(`driver: digitalocean\nregion: nyc3\ndigitalocean:\n  api_url: ${fake.apiUrl}\n  allow_from: [203.0.113.7]\n`, { DIGITALOCEAN_ACCESS_TOKEN: 'right' });
+    line = digitalOceanLine(fake);
   });
   afterAll(async () => {
     line.remove();
@@ -89,7 +88,7 @@ describe('on EC2', () => {
   let line: CommandLine;
   beforeAll(async () => {
     fake = await startEc2({ bootMs: 5 });
-    line = commandLine(`driver: ec2\nec2:\n  endpoint: ${fake.url}\n  region: eu-west-1\n  regions: [eu-west-1, us-east-1]\n  allow_from: [203.0.113.7]\n`, { AWS_ACCESS_KEY_ID: 'AKIAFAKE', AWS_SECRET_ACCESS_KEY: 'x' });
+    line = ec2Line(fake, '', ['eu-west-1', 'us-east-1']);
   });
   afterAll(async () => {
     line.remove();
@@ -117,11 +116,7 @@ describe.skipIf(!schemasFound && process.env['CI'] !== 'true')('on Azure (needs 
   let line: CommandLine;
   beforeAll(async () => {
     fake = await startAzure({ bootMs: 5 });
-    line = commandLine(`driver: azure\nazure:\n  allow_from: [203.0.113.7]\n`, {
-      AZURE_SUBSCRIPTION_ID: FAKE_SUBSCRIPTION, AZURE_TENANT_ID: FAKE_TENANT, AZURE_CLIENT_ID: 'client', AZURE_CLIENT_SECRET: 'fake-secret',
-      AZURE_RESOURCE_MANAGER_ENDPOINT: fake.url, AZURE_AUTHORITY_HOST: fake.url, AZURE_CA_FILE: 'ca.pem',
-    });
-    writeFileSync(path.join(line.folder, 'ca.pem'), fake.ca);
+    line = azureLine(fake);
   });
   afterAll(async () => {
     line.remove();

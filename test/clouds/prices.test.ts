@@ -2,11 +2,12 @@
 import { expect, it } from 'vitest';
 
 import { startEc2 } from '../fakes/ec2/service.ts';
-import { commandLine, rows } from './command-line.ts';
+import { ec2Line } from './cloud-lines.ts';
+import { rows } from './command-line.ts';
 
 it('EC2 tells what spot costs now, and nothing else', async () => {
   const fake = await startEc2();
-  const line = commandLine(`driver: ec2\nec2:\n  endpoint: ${fake.url}\n  region: eu-west-1\n  regions: [eu-west-1]\n  allow_from: [203.0.113.7]\n`, { AWS_ACCESS_KEY_ID: 'AKIAFAKE', AWS_SECRET_ACCESS_KEY: 'x' });
+  const line = ec2Line(fake);
   try {
     expect(rows((await line.belt('sizes', '1gb')).stdout)[1]).toEqual(['1gb', 'ec2', 't3.micro', '1024', 'unknown']);
     // The dearest zone: EC2 chooses.

@@ -1,16 +1,15 @@
 /** `belt snapshot`, `snapshot ls`, `snapshot rm` and `create --image MACHINE@LABEL`, typed again after every kind of accident. */
-import { writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { groupOf } from '../../drivers/azure/network.ts';
 import { schemasFound } from '../fakes/azure/schemas.ts';
-import { FAKE_SUBSCRIPTION, FAKE_TENANT, startAzure, type AzureFake } from '../fakes/azure/service.ts';
+import { startAzure, type AzureFake } from '../fakes/azure/service.ts';
 import type { Resource } from '../fakes/azure/state.ts';
 import { contractFound } from '../fakes/digitalocean/contract.ts';
 import { startDigitalOcean, type DigitalOceanFake } from '../fakes/digitalocean/service.ts';
 import { startEc2, type Ec2Fake } from '../fakes/ec2/service.ts';
-import { MOTO_REGION, motoFound, startMoto, type Moto } from '../fakes/moto.ts';
+import { motoFound, startMoto, type Moto } from '../fakes/moto.ts';
+import { azureLine, digitalOceanLine, ec2Line, motoLine } from './cloud-lines.ts';
 import { commandLine, rows, type CommandLine, type Ran } from './command-line.ts';
 
 const today = new Date().toISOString().slice(0, 10);
@@ -22,7 +21,7 @@ describe.skipIf(!contractFound && process.env['CI'] !== 'true')('on DigitalOcean
   const names = (): string[] => [...fake.account.snapshots.values()].map(({ name }) => name.split('/').slice(2).join('@')).sort();
   beforeAll(async () => {
     fake = await startDigitalOcean({ token: 'right', bootMs: 1_000 });
-    line = commandLine(`driver: digitalocean\nregion: nyc3\ndigitalocean:\n  api_url: ${fake.apiUrl}\n  allow_from: [203.0.113.7]\n`, { DIGITALOCEAN_ACCESS_TOKEN: 'right' });
+    line = digitalOceanLine(fake);
     expect((await belt('create 1gb node[1:3]')).exit).toBe(0);
   }, 180_000);
   afterAll(async () => {
@@ -83,7 +82,7 @@ describe('on EC2', () => {
   const belt = (words: string): Promise<Ran> => line.belt(...words.split(' '));
   beforeAll(async () => {
     fake = await startEc2({ bootMs: 300 });
-    line = commandLine(`driver: ec2\nec2:\n  endpoint: ${fake.url}\n  region: eu-west-1\n  regions: [eu-west-1, us-east-1]\n  allow_from: [203.0.113.7]\nssh_keys: [ssh-ed25519 AAAAyou you]\n`, { AWS_ACCESS_KEY_ID: 'AKIAFAKE', AWS_SECRET_ACCESS_KEY: 'x' });
+    line = ec2Line(fake, 'ssh_keys: [ssh-ed25519 AAAAyou you]\n', ['eu-west-1', 'us-east-1']);
     expect((await belt('create 1gb node[1:2] --region eu-west-1,us-east-1')).exit).toBe(0);
     // EC2 takes one key of its own way: who else may log in stands in the user data.
     const userData = [...fake.region('us-east-1').instances.values()].map((instance) => Buffer.from(instance.userData ?? '', 'base64').toString());
@@ -120,11 +119,7 @@ describe.skipIf(!schemasFound && process.env['CI'] !== 'true')('on Azure (needs 
   const kept = (type: 'snapshots' | 'images' | 'virtualMachines'): Resource[] => fake.subscription.list(null, `Microsoft.Compute/${type}`);
   beforeAll(async () => {
     fake = await startAzure({ bootMs: 20 });
-    line = commandLine('driver: azure\nazure:\n  allow_from: [203.0.113.7]\n', {
-      AZURE_SUBSCRIPTION_ID: FAKE_SUBSCRIPTION, AZURE_TENANT_ID: FAKE_TENANT, AZURE_CLIENT_ID: 'client', AZURE_CLIENT_SECRET: 'fake-secret',
-      AZURE_RESOURCE_MANAGER_ENDPOINT: fake.url, AZURE_AUTHORITY_HOST: fake.url, AZURE_CA_FILE: 'ca.pem',
-    });
-    writeFileSync(path.join(line.folder, 'ca.pem'), fake.ca);
+    line = azureLine(fake);
     expect((await belt('create 1gb node[1:2]')).exit).toBe(0);
   }, 180_000);
   afterAll(async () => {
@@ -185,9 +180,7 @@ describe.skipIf(!motoFound)('on moto (needs moto_server)', () => {
   let line: CommandLine;
   beforeAll(async () => {
     moto = await startMoto();
-    line = commandLine(`driver: ec2\nec2:\n  regions: [${MOTO_REGION}]\n  allow_from: [203.0.113.7]\n`, {
-      AWS_ACCESS_KEY_ID: 'AKIAFAKE', AWS_SECRET_ACCESS_KEY: 'x', AWS_REGION: MOTO_REGION, AWS_ENDPOINT_URL: moto.url, AWS_AMI: moto.image,
-    });
+    line = motoLine(moto);
   }, 40_000);
   afterAll(async () => {
     line.remove();
@@ -203,7 +196,7 @@ describe.skipIf(!motoFound)('on moto (needs moto_server)', () => {
     await belt('create 512mb node1');
     expect(await belt('snapshot node1 --label x')).toBe('node1: snapshot node1@x taken\n');
     expect(await belt('snapshot node1 --label x')).toBe('node1: node1@x is there already\n');
-    expect(rows(await belt('snapshot ls')).slice(1).map(([name, , region, , , , status]) => [name, region, status])).toEqual([['node1@x', MOTO_REGION, 'ready']]);
+    expect(rows(await belt('snapshot ls')).slice(1).map(([name, , region, , , , status]) => [name, region, status])).toEqual([['node1@x', moto.region, 'ready']]);
     await belt('create 512mb copy --image node1@x');
     expect(await belt('snapshot rm node1@x --yes')).toBe('node1@x: removed\n');
     expect(rows(await belt('snapshot ls'))).toHaveLength(1);

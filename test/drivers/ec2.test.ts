@@ -1,10 +1,7 @@
 import fc from '../property.ts';
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createServer } from 'node:net';
-import { promisify } from 'node:util';
 import * as v from 'valibot';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createDriver } from '../../drivers/ec2/driver.ts';
 import { batchesOf, clientToken } from '../../drivers/ec2/launch.ts';
 import { permissions } from '../../drivers/ec2/network.ts';
@@ -13,6 +10,7 @@ import { decodeNames, encodeNames } from '../../src/provision/name-runs.ts';
 import { type Created, type CreateOrder, type Driver, ListedInPart, type Machine } from '../../src/provision/driver.ts';
 import { startEc2, type Ec2Fake } from '../fakes/ec2/service.ts';
 import type { RegionOptions } from '../fakes/ec2/state.ts';
+import { motoFound, startMoto, type Moto } from '../fakes/moto.ts';
 import { scaledPace } from './scaled-pace.ts';
 
 const never = new AbortController().signal;
@@ -174,30 +172,16 @@ describe('the ec2 driver on the fake', () => {
   }, 30_000);
 });
 
-/** moto is an independent emulator; where it is not installed these are skipped by name. */
-const moto = await promisify(execFile)('moto_server', ['--help']).then(() => true, () => false);
-
-describe.skipIf(!moto)('the ec2 driver on moto (needs moto_server)', () => {
-  let server: ChildProcess;
-  let url: string;
+describe.skipIf(!motoFound)('the ec2 driver on moto (needs moto_server)', () => {
+  let moto: Moto;
   beforeAll(async () => {
-    const port = await new Promise<number>((resolve) => {
-      const probe = createServer().listen(0, '127.0.0.1', () => {
-        const { port: free } = probe.address() as { port: number };
-        probe.close(() => resolve(free));
-      });
-    });
-    url = `http://127.0.0.1:${port}`;
-    server = spawn('moto_server', ['-H', '127.0.0.1', '-p', String(port)], { stdio: 'ignore', env: { ...process.env, MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION: 'true', MOTO_ENABLE_AMI_VALIDATION: 'true', MOTO_ENABLE_KEYPAIR_VALIDATION: 'true' } });
-    await vi.waitFor(async () => expect((await fetch(`${url}/moto-api/`)).ok).toBe(true), { timeout: 30_000 });
+    moto = await startMoto();
   }, 40_000);
-  afterAll(() => {
-    server.kill();
-  });
+  afterAll(() => moto.close());
 
   it('creates, lists, stops, resizes, starts and ends machines, and leaves nothing', async () => {
     const pace = scaledPace(20);
-    const driver = createDriver(v.parse(Ec2Options, { access_key_id: 'AKIAFAKE', secret_access_key: 'x', region: 'eu-west-1', regions: ['eu-west-1'], endpoint: url, allow_from: ['203.0.113.7'], whole_batches: true, image: await anImage(url) }), { pace });
+    const driver = createDriver(v.parse(Ec2Options, { access_key_id: 'AKIAFAKE', secret_access_key: 'x', region: 'eu-west-1', regions: ['eu-west-1'], endpoint: moto.url, allow_from: ['203.0.113.7'], whole_batches: true, image: moto.image }), { pace });
     expect(await driver.validate(never)).toEqual([]);
     expect((await driver.types(never)).find((t) => t.memoryMb >= 512)?.name).toBe('t3.nano');
     const { made, failed } = await create(driver, order(30));
@@ -213,12 +197,3 @@ describe.skipIf(!moto)('the ec2 driver on moto (needs moto_server)', () => {
     expect(await driver.list(CLUSTER, never)).toEqual([]);
   }, 60_000);
 });
-
-/** moto brings Canonical's images of 2016 only; any image of it will do. */
-async function anImage(url: string): Promise<string> {
-  const { EC2Client, DescribeImagesCommand } = await import('@aws-sdk/client-ec2');
-  const client = new EC2Client({ region: 'eu-west-1', endpoint: url, credentials: { accessKeyId: 'AKIAFAKE', secretAccessKey: 'x' } });
-  const { Images = [] } = await client.send(new DescribeImagesCommand({ Owners: ['099720109477'] }));
-  client.destroy();
-  return Images[0]?.ImageId as string;
-}

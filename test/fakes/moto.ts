@@ -9,12 +9,13 @@ export const motoFound = await promisify(execFile)('moto_server', ['--help']).th
 
 export interface Moto {
   readonly url: string;
-  /** An image of `eu-west-1`: moto brings Canonical's of 2016 only, and any will do. */
+  readonly region: string;
+  /** An image of the region: moto brings Canonical's of 2016 only, and any will do. */
   readonly image: string;
   close(): Promise<void>;
 }
 
-export const MOTO_REGION = 'eu-west-1';
+const REGION = 'eu-west-1';
 
 export async function startMoto(): Promise<Moto> {
   const port = await freePort();
@@ -25,7 +26,7 @@ export async function startMoto(): Promise<Moto> {
     if (!(await fetch(`${url}/moto-api/`)).ok) throw new Error('moto does not answer');
   }, { timeout: 30_000 });
   const close = (): Promise<void> => new Promise((resolve) => (server.once('exit', () => resolve()), server.kill()));
-  return { url, image: await anImage(url), close };
+  return { url, region: REGION, image: await anImage(url), close };
 }
 
 function freePort(): Promise<number> {
@@ -39,7 +40,7 @@ function freePort(): Promise<number> {
 
 async function anImage(url: string): Promise<string> {
   const { EC2Client, DescribeImagesCommand } = await import('@aws-sdk/client-ec2');
-  const client = new EC2Client({ region: MOTO_REGION, endpoint: url, credentials: { accessKeyId: 'AKIAFAKE', secretAccessKey: 'x' } });
+  const client = new EC2Client({ region: REGION, endpoint: url, credentials: { accessKeyId: 'AKIAFAKE', secretAccessKey: 'x' } });
   const { Images = [] } = await client.send(new DescribeImagesCommand({ Owners: ['099720109477'] }));
   client.destroy();
   return Images[0]?.ImageId as string;
