@@ -16,6 +16,8 @@ export interface MachineProcess {
 
 /** How often a stopping machine is looked at, milliseconds. The kernel tells nobody but the parent of a process's end. */
 const LOOK_MS = 25;
+/** How long a signal that nobody can refuse may take to show, milliseconds: where everything is busy a killed process waits seconds for its turn to end. */
+const END_MS = 30_000;
 
 /** Every live process of this user that belongs to one of `ids`, by machine. Zombies count as gone. */
 export function findProcesses(ids: ReadonlySet<string>): Map<string, MachineProcess[]> {
@@ -59,7 +61,7 @@ export function signalProcess(seen: MachineProcess, signal: NodeJS.Signals): boo
 }
 
 /** SIGKILL to all of them, again until none is left: a process may fork between the look and the signal. Gives the ids with survivors. */
-export async function killProcesses(ids: ReadonlySet<string>, deadlineMs = 5_000): Promise<Set<string>> {
+export async function killProcesses(ids: ReadonlySet<string>, deadlineMs = END_MS): Promise<Set<string>> {
   return endProcesses(ids, deadlineMs, () => 'SIGKILL');
 }
 
@@ -76,7 +78,7 @@ export async function stopProcesses(ids: ReadonlySet<string>, graceMs: number): 
 }
 
 /** SIGSTOP or SIGCONT to all of them, until a look finds none left in the other state. */
-export async function freezeProcesses(ids: ReadonlySet<string>, frozen: boolean, deadlineMs = 5_000): Promise<void> {
+export async function freezeProcesses(ids: ReadonlySet<string>, frozen: boolean, deadlineMs = END_MS): Promise<void> {
   const ends = performance.now() + deadlineMs;
   for (;;) {
     const others = [...findProcesses(ids).values()].flat().filter(({ state }) => (state === 'T') !== frozen);

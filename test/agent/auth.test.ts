@@ -1,8 +1,10 @@
 /** Every cell of the authorization table, over real TLS, and everybody who must not get that far. */
+import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { createAuthority } from '../../src/certs/authority.ts';
+import { createCsr, newKey } from '../../src/certs/csr.ts';
 import { isBeltError } from '../../src/errors.ts';
 import { CALLERS, CALLS, type Caller, type CallName } from '../../src/swarm-agent/api/calls.ts';
 import { dial, type CallClient } from '../../src/swarm-agent/api/client.ts';
@@ -115,5 +117,24 @@ describe('turned away, with the reason', () => {
     await expect(join(foreign)).rejects.toMatchObject({ code: 'certificate', message: expect.stringContaining('is of another CA than the token') });
     // A worker or a bare machine is no manager, whatever it says.
     await expect(join(await harness.token('worker', mg0), node0)).rejects.toMatchObject({ code: 'certificate', message: expect.stringContaining('is no manager') });
+  });
+
+  test('a joiner with a good token that is not who it says, by the certificate that the operator gave it', async () => {
+    const token = await harness.token('worker', mg0);
+    const own = harness.credentials('machine', 'eve');
+    const request = {
+      token, csr: createCsr(createPrivateKey(own.key), 'eve'), nonce: 'a'.repeat(32), machine: own.cert, name: 'eve', address: '127.0.0.1:1', datacenter: 'local:a', agentVersion: '0.0.0', engine: 'none' as const,
+    };
+    const join = async (change: Partial<typeof request>): Promise<string> => {
+      const client = await connect(null, 'belt-join/1');
+      return client.call('join', { ...request, ...change }).then(() => 'joined', (error: Error) => error.message).finally(() => client.close());
+    };
+    expect(await join({ name: 'node9' })).toBe('the certificate of machine eve is not the one of node9');
+    expect(await join({ address: '10.0.0.1:2378' })).toBe('eve joins from 10.0.0.1, which is not in the certificate that bootstrap gave it');
+    expect(await join({ csr: createCsr(newKey().key, 'eve') })).toBe('eve joins with another key than its certificate’s');
+    expect(await join({ machine: harness.credentials('machine', 'eve', { ca: createAuthority(harness.clusterId, Date.now()) }).cert })).toMatch(/is not signed by the cluster's CA$/);
+    expect(await join({ machine: harness.credentials('worker', 'eve').cert })).toBe('the certificate of worker eve is not one of a machine');
+    expect(await join({ machine: 'x' })).toBe('the joiner sent no certificate that can be read');
+    expect(await join({})).toBe('joined');
   });
 });

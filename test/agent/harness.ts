@@ -49,7 +49,7 @@ export class Harness {
   /** Key and certificate of that role and name, signed by `ca`. */
   credentials(role: Role, name: string, { ca = this.ca, lifetimeMs, nowMs = Date.now() }: { ca?: Authority; lifetimeMs?: number; nowMs?: number } = {}) {
     const { key, pem } = newKey();
-    const { certificate, serial } = signCsr(ca, createCsr(key, name), { cluster: ca.cluster, role, name }, { nowMs, hosts: [name], ...(lifetimeMs === undefined ? {} : { lifetimeMs }) });
+    const { certificate, serial } = signCsr(ca, createCsr(key, name), { cluster: ca.cluster, role, name }, { nowMs, hosts: [name, '127.0.0.1'], ...(lifetimeMs === undefined ? {} : { lifetimeMs }) });
     return { key: pem, cert: certificate, serial };
   }
 

@@ -41,6 +41,13 @@ export class CrashSite {
     return { code, signal, stdout, stderr };
   }
 
+  /** What a line of words without blanks in them prints. Rejects where it fails. */
+  async done(line: string): Promise<string> {
+    const { code, stdout, stderr } = await this.belt(line.split(' '));
+    if (code !== 0) throw new Error(`belt ${line} ended with ${code}: ${stderr}`);
+    return stdout;
+  }
+
   /** How many moments the line has. It is run to its end. */
   async countMoments(words: readonly string[]): Promise<number> {
     const file = path.join(this.folder, 'moments');

@@ -14,12 +14,11 @@ afterAll(async () => {
 
 it('a limit that is set is in force, and a snapshot that cannot be written is told of', { timeout: 60_000 }, async () => {
   writeFileSync(path.join(site.folder, '.belt.yml'), 'raft: [snapshotEntries=1]\n');
-  const done = async (line: string): Promise<void> => expect([line, (await site.belt(line.split(' '))).code]).toEqual([line, 0]);
-  await done('create 512mb mg0');
-  await done('swarm init mg0');
+  await site.done('create 512mb mg0');
+  await site.done('swarm init mg0');
   // Where a snapshot is written aside stands something that cannot be removed as a file.
   const [log] = globSync(path.join(site.folder, 'm/**/raft/log'));
   mkdirSync(path.join(log!, 'snapshot-saving'));
-  await done('swarm label mg0 a=b');
+  await site.done('swarm label mg0 a=b');
   expect((await site.belt(['swarm', 'status'])).stderr).toMatch(/mg0: no snapshot can be written, and the log grows: the disk under \S+ fails: /);
 });

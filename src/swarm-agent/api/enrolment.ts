@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 
 import { loadAuthority, type Authority } from '../../certs/authority.ts';
-import { factsOf, signedByOne } from '../../certs/identity.ts';
+import { factsOf, keyDigest, signedByOne, verifyCertificate } from '../../certs/identity.ts';
 import { caDigest, formatToken, parseToken, sameSecret } from '../../certs/join-token.ts';
 import { BeltError } from '../../errors.ts';
 import { checkCsr, issue, nodeIdOf, type Issued } from '../identity/certificates.ts';
@@ -46,7 +46,7 @@ export class Enrolment {
     await group.read();
     const role = this.#roleOf(request.token);
     const cluster = this.#clusterId();
-    const id = nodeIdOf(cluster, checkCsr(request.csr), request.nonce);
+    const id = nodeIdOf(cluster, this.#vouchedKey(request), request.nonce);
     const before = group.state.tables.nodes.get(id);
     const issued = this.#sign(request.csr, before?.role ?? role, id, request.name, request.address);
     if (before === undefined) {
@@ -123,6 +123,21 @@ export class Enrolment {
     return role;
   }
 
+  /**
+   * The joiner's key. A token says that a machine may join, not which one it is: name and address stand in its new certificate, so they must
+   * be those that the operator gave this key at bootstrap. Throws `certificate`.
+   */
+  #vouchedKey({ csr, machine, name, address }: JoinRequest): string {
+    const key = checkCsr(csr);
+    const x509 = readCertificate(machine);
+    verifyCertificate(x509, { cluster: this.#clusterId(), roots: this.#authority().roots, roles: ['machine'], name, nowMs: this.#options.clock.now() });
+    const refuse = (why: string): BeltError => new BeltError('certificate', `${name} ${why}`, { machine: name, next: `belt certs renew ${name}` });
+    if (keyDigest(x509) !== key) throw refuse('joins with another key than its certificate’s');
+    const [host] = splitAddress(address);
+    if (x509.checkIP(host) === undefined && x509.checkHost(host, { subject: 'never' }) === undefined) throw refuse(`joins from ${host}, which is not in the certificate that bootstrap gave it`);
+    return key;
+  }
+
   /** Of a machine that was made anew under its old name: the dead node gives way. A living one, or a manager that counts, does not. */
   #replaced(name: string): Change[] {
     const { group, statusOf } = this.#options;
@@ -161,6 +176,14 @@ export class Enrolment {
     const membership = this.#options.membershipOf(id);
     if (membership === null) throw new BeltError('certificate', `node ${id} is not known here`, { retryable: true });
     return membership;
+  }
+}
+
+function readCertificate(pem: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (error) {
+    throw new BeltError('bad_request', 'the joiner sent no certificate that can be read', { cause: error });
   }
 }
 

@@ -120,7 +120,7 @@ async function join(agent: Agent, { managers, token: text }: CheckedParams<'node
       const { config } = identity;
       const { machine: name, address, datacenter, publicIpv4, privateIpv4, driver, region, size } = config;
       const request = {
-        token: text, csr: makeCsr(identity.key, name), nonce: ports.files.joinNonce(newNonce), name, address, datacenter, publicIpv4, privateIpv4, driver, region, size,
+        token: text, csr: makeCsr(identity.key, name), nonce: ports.files.joinNonce(newNonce), machine: identity.certificate.pem, name, address, datacenter, publicIpv4, privateIpv4, driver, region, size,
         agentVersion: ports.version, engine: ports.engine.kind,
       };
       const joined = await askToJoin({ managers, request, timeoutMs: Math.max(1, Math.floor(deadline - ports.clock.monotonic())) });

@@ -36,6 +36,8 @@ export const JoinRequest = v.object({
   csr: v.pipe(v.string(), v.maxLength(4096)),
   /** Chosen by the joiner and kept until it is in: the node id is made of it and the key, so that a repeat is the same node. */
   nonce: Id,
+  /** The certificate that bootstrap gave the joiner: name and address are the operator's word, not its own. */
+  machine: v.pipe(v.string(), v.maxLength(8192)),
   name: MachineName,
   /** Where the joiner's own agent listens. */
   address: Address,
