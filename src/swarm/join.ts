@@ -41,12 +41,13 @@ export async function joinMachines(hands: Hands, request: JoinRequest, report: R
     report({ done: 0, failed: 0, total: missing.length, note: 'bootstrap' });
     for (const outcome of await bootstrapAll(hands, missing, {}, report)) if (!outcome.ok) failed.set(outcome.name, outcome);
   }
+  const listed = new Map((await hands.swarm.cluster('cluster.nodes', {})).nodes.map(({ name, id }) => [name, id]));
   const check = await preflight(hands, machines.filter(({ name }) => !failed.has(name)), report);
   report({ done: 0, failed: 0, total: machines.length, note: 'join' });
   return runAll(machines, async (machine) => {
     const refusal = failed.get(machine.name);
     if (refusal !== undefined) throw refusal.error;
-    return joinOne(hands, machine, request, check, report);
+    return joinOne(hands, machine, { ...request, listed: listed.get(machine.name) ?? null }, check, report);
   }, {
     limit: hands.limit, signal: hands.signal, nameOf: ({ name }) => name,
     onDone: (outcome, done, failures) => {
@@ -82,8 +83,13 @@ async function preflight(hands: Hands, machines: readonly Machine[], report: Rep
   };
 }
 
+/** With the id under which the cluster lists the machine. */
+interface Asked extends JoinRequest {
+  readonly listed: string | null;
+}
+
 /** One machine's join. An agent that is gone (a machine made anew under its old name) is put there again, once. */
-async function joinOne(hands: Hands, machine: Machine, request: JoinRequest, check: Check, report: Report): Promise<Joined> {
+async function joinOne(hands: Hands, machine: Machine, request: Asked, check: Check, report: Report): Promise<Joined> {
   try {
     return await ask(hands, machine, request, check);
   } catch (error) {
@@ -96,9 +102,9 @@ async function joinOne(hands: Hands, machine: Machine, request: JoinRequest, che
   }
 }
 
-async function ask({ swarm }: Hands, machine: Machine, { managers, token, role }: JoinRequest, check: Check): Promise<Joined> {
+async function ask({ swarm }: Hands, machine: Machine, { managers, token, role, listed }: Asked, check: Check): Promise<Joined> {
   const warnings = await check(machine);
-  const joined = await swarm.node(machine.name, 'node.join', { managers: [...managers], token }, { timeoutMs: JOIN_MS[role] });
+  const joined = await swarm.node(machine.name, 'node.join', { managers: [...managers], token, listed }, { timeoutMs: JOIN_MS[role] });
   if (joined.already && joined.role !== role) {
     throw new BeltError('refused', `${machine.name} is in the swarm as a ${joined.role}`, { machine: machine.name, next: `belt swarm ${role === 'manager' ? 'promote' : 'demote'} ${machine.name}` });
   }

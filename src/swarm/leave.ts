@@ -1,4 +1,6 @@
 /** Nodes leave: taken out of the cluster first, then told to forget it. Dead ones are taken out only with force. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { isBeltError, type Outcome } from '../errors.ts';
 import { runAll } from '../provision/run-all.ts';
 import { lossOrder } from '../topology/quorum.ts';
@@ -18,7 +20,7 @@ export async function leaveSwarm(swarm: Swarm, names: readonly string[], options
   const ends = managers.size > 0 && [...managers].every((name) => names.includes(name));
   // Workers first, which need the managers to leave well, and the managers in the order in which the loss was judged.
   const ordered = lossOrder({ voters: [...managers], reachable, losing: names });
-  const outcomes = await runAll(ordered, (name) => leaveOne(swarm, name, options.force, ends), {
+  const outcomes = await runAll(ordered, (name) => leaveOne(swarm, name, { ...options, ends }), {
     limit: ordered.some((name) => managers.has(name)) ? 1 : 20, signal: options.signal, nameOf: (name) => name, onDone: (_outcome, done, failed) => report({ done, failed }),
   });
   swarm.forgetSurvey();
@@ -26,7 +28,24 @@ export async function leaveSwarm(swarm: Swarm, names: readonly string[], options
   return names.map((name) => outcomes.find((outcome) => outcome.name === name) as Outcome<Left>);
 }
 
-async function leaveOne(swarm: Swarm, name: string, force: boolean, ends: boolean): Promise<Left> {
+/** How long an agent that does not answer is waited for, and how often it is asked again, ms: one that died is back in a second or two. */
+const BACK = { forMs: 5_000, everyMs: 500 } as const;
+
+/** Has the agent forget the swarm. */
+async function forgetSwarm(swarm: Swarm, name: string, { force, signal }: { readonly force: boolean; readonly signal: AbortSignal }): Promise<boolean> {
+  const deadline = performance.now() + (force ? 0 : BACK.forMs);
+  for (;;) {
+    try {
+      return (await swarm.node(name, 'node.leave', {}, { timeoutMs: 15_000 })).changed;
+    } catch (error) {
+      if (!isBeltError(error, 'unreachable') || performance.now() > deadline) throw error;
+      await sleep(BACK.everyMs, undefined, { signal });
+    }
+  }
+}
+
+async function leaveOne(swarm: Swarm, name: string, options: { readonly force: boolean; readonly ends: boolean; readonly signal: AbortSignal }): Promise<Left> {
+  const { force, ends } = options;
   let removed = false;
   if (!ends) {
     swarm.forgetSurvey();
@@ -35,7 +54,7 @@ async function leaveOne(swarm: Swarm, name: string, force: boolean, ends: boolea
   const left: Left = { changed: true, note: 'left the swarm' };
   const none: Left = { changed: false, note: 'is no node of the swarm' };
   try {
-    const { changed } = await swarm.node(name, 'node.leave', {}, { timeoutMs: 15_000 });
+    const changed = await forgetSwarm(swarm, name, options);
     return removed || changed ? left : none;
   } catch (error) {
     // It has forgotten the swarm by itself, and shows the certificate that bootstrap gave it: of the CA of that time. The next bootstrap gives another.

@@ -124,6 +124,21 @@ describe('a cluster of agents', () => {
     expect((await harness.nodes(mg0!)).map(({ name, role }) => [name, role])).toEqual([['mg0', 'manager'], ['mg1', 'manager'], ['mg2', 'worker']]);
   });
 
+  test('a node that was removed while it was off joins anew, and one that the cluster lists is left alone', async () => {
+    const { managers: [mg0], workers: [node0] } = await harness.cluster(1, 1);
+    const before = node0!.agent!.identity.certificate.name;
+    const join = async (listed: string | null) =>
+      harness.client.call(node0!.endpoint, 'node.join', { managers: [mg0!.endpoint.address], token: await harness.token('worker', mg0!), listed }, { timeoutMs: 10_000 });
+    // Its session stands: whoever read the list read it before.
+    expect(await join(null)).toMatchObject({ id: before, already: true });
+    await harness.stop(node0!);
+    await harness.client.cluster([mg0!.endpoint], 'nodes.remove', { node: 'node0', force: true });
+    await harness.start(node0!);
+    expect(await join(null)).toMatchObject({ role: 'worker', already: false });
+    expect((await harness.nodes(mg0!)).map(({ name, status }) => [name, status])).toEqual([['mg0', 'ready'], ['node0', 'ready']]);
+    expect(node0!.agent!.identity.certificate.name).not.toBe(before);
+  });
+
   test('managers that would lose the quorum are not demoted', async () => {
     const { managers } = await harness.cluster(3);
     const [mg0, mg1, mg2] = managers;

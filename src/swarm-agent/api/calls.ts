@@ -67,7 +67,11 @@ export const CALLS = {
   'node.init': { plane: 'node', roles: ['operator'], write: false, params: nothing, result: v.object({ id: Id, already: v.boolean() }), does: 'become the first manager of the cluster' },
   'node.join': {
     plane: 'node', roles: ['operator'], write: false,
-    params: v.object({ managers: v.pipe(v.array(Address), v.minLength(1), v.maxLength(64)), token: v.pipe(v.string(), v.maxLength(256)) }),
+    params: v.object({
+      managers: v.pipe(v.array(Address), v.minLength(1), v.maxLength(64)), token: v.pipe(v.string(), v.maxLength(256)),
+      /** The node of this machine's name as the cluster lists it, null where it lists none. A machine that is another one and hears of no manager leaves first, for it was removed. */
+      listed: v.optional(v.nullable(Id)),
+    }),
     /** Ends when the node is a member: a worker with a session, a manager as a voter. */
     result: v.object({ id: Id, role: NodeRole, already: v.boolean() }),
     does: 'join the cluster of these managers; the token decides the role',

@@ -107,9 +107,10 @@ function lastKnown(agent: Agent): LastKnown {
   return { asOf: null, nodes: [], managers: [...agent.identity.managers], revoked: [...agent.identity.revoked] };
 }
 
-async function join(agent: Agent, { managers, token: text }: CheckedParams<'node.join'>, { deadline }: CallContext): Promise<CallResult<'node.join'>> {
+async function join(agent: Agent, { managers, token: text, listed }: CheckedParams<'node.join'>, { deadline }: CallContext): Promise<CallResult<'node.join'>> {
   const { identity, ports } = agent;
   const token = parseToken(text);
+  if (wasRemoved(agent, listed)) await agent.exclusively(() => leave(agent));
   const already = identity.role !== 'machine';
   if (already) {
     const { machine } = identity.config;
@@ -130,6 +131,12 @@ async function join(agent: Agent, { managers, token: text }: CheckedParams<'node
   }
   await agent.settledWithEngine(deadline - 200);
   return { id: identity.certificate.name, role: identity.role === 'manager' ? 'manager' : 'worker', already };
+}
+
+/** It was taken out of the cluster while it was off: its certificate is revoked, and no manager will ever speak to it. */
+function wasRemoved({ identity, session, manager }: Agent, listed: string | null | undefined): boolean {
+  if (identity.role === 'machine' || listed === undefined || listed === identity.certificate.name) return false;
+  return (session?.current() ?? null) === null && (manager?.group.status().leader ?? null) === null;
 }
 
 /** The operator says where the cluster goes on: a manager throws its Raft state away for that, a worker only looks there too. */
