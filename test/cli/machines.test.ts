@@ -207,6 +207,18 @@ describe('another belt at the same time', () => {
     expect(on.cloud.names()).toEqual([]);
   });
 
+  it('cluster rm --force names the machines of a cloud that does not answer', async () => {
+    using on = stage();
+    await on.belt('create', '512mb', 'node[1:2]');
+    on.cloud.failingLists = 100;
+    expect(await on.belt('cluster', 'rm', 'default', '--yes')).toMatchObject({ exit: 5 });
+    const { exit, stderr } = await on.belt('cluster', 'rm', 'default', '--yes', '--force');
+    expect(exit).toBe(0);
+    expect(stderr).toMatch(/left behind on what did not answer, and known to nobody now: node1 \(.*\), node2 \(.*\)/);
+    on.cloud.failingLists = 0;
+    expect(on.cloud.names()).toEqual(['node1', 'node2']);
+  });
+
   it('cluster rm --force forgets it', async () => {
     using on = stage();
     on.cloud.dieAfter = 2;

@@ -50,6 +50,8 @@ export const command = defineCommand({
       const error = outcomeError(outcomes, 'removed') ?? (await partsError(ctx, cluster, drivers));
       if (error !== null && !(args.force && outcomes.every(({ ok }) => ok))) throw error;
       if (error !== null) ctx.ui.warn(`left behind: ${error.message}`);
+      const lost = fleetNow.machines.filter((machine) => isDown(fleetNow.down, machine));
+      if (lost.length > 0) ctx.ui.warn(`left behind on what did not answer, and known to nobody now: ${lost.map(({ name, driver, region, id }) => `${name} (${driver}, ${region}, ${id})`).join(', ')}`);
       const kept = await snapshotsOn(ctx, cluster, drivers);
       if (kept.length > 0) ctx.ui.warn(`${kept.length} snapshots stay, and cost what snapshots cost: ${kept.map(({ driver, id }) => `${driver} ${id}`).join(', ')}`);
       rmSync(clusterFiles(ctx.home, args.name).folder, { recursive: true, force: true });
