@@ -6,12 +6,16 @@ begin() { current=$1; say begin "$1"; }
 finish() { say done "$current"; }
 trap 'code=$?; [ "$code" = 0 ] || say failed "$current" "$code"' EXIT
 
-# take LENGTH PATH MODE: the next LENGTH bytes of the conversation become the file, whole or not at all.
+# What is so already starts no program: on many machines of one host that is what a bootstrap costs beside the agents.
+folder() { [ -d "$1" ] || mkdir -p "$1"; }
+gone() { [ ! -e "$1" ] || rm -f "$1"; }
+
+# take LENGTH PATH [MODE]: the next LENGTH bytes of the conversation become the file, whole or not at all; ours alone where no mode is given.
 take() {
-  [ -d "${2%/*}" ] || mkdir -p "${2%/*}"
+  folder "${2%/*}"
   head -c "$1" >"$2.new"
   [ "$(wc -c <"$2.new")" -eq "$1" ] || { echo "the connection broke while $2 was sent" >&2; return 1; }
-  chmod "$3" "$2.new"
+  [ -z "${3-}" ] || chmod "$3" "$2.new"
   mv -f "$2.new" "$2"
 }
 
@@ -23,8 +27,8 @@ systemd() { [ -z "$R" ] && [ -d /run/systemd/system ]; }
 # The agent says on this pipe what it has to say to bootstrap: its request for a certificate, or that it is ready.
 pipe=$R/var/lib/belt/enrol
 listen() {
-  [ -d "$R/var/lib/belt" ] || mkdir -p "$R/var/lib/belt"
-  [ -p "$pipe" ] || { rm -f "$pipe"; mkfifo "$pipe"; }
+  folder "$R/var/lib/belt"
+  [ -p "$pipe" ] || { gone "$pipe"; mkfifo "$pipe"; }
   exec 3<>"$pipe"
 }
 heard() { timeout "$1" head -n 1 <&3 || { echo "the agent did not start within $1 s" >&2; complain; return 1; }; }
@@ -47,7 +51,7 @@ restart_agent() {
   if systemd; then systemctl restart belt-agent
   else
     stop_agent
-    mkdir -p "$R/var/log"
+    folder "$R/var/log"
     setsid "$R/etc/belt/start" </dev/null >>"$R/var/log/belt-agent.log" 2>&1 3>&- &
   fi
 }

@@ -1,4 +1,4 @@
 begin agent
-mkdir -p "$R/opt/belt"
+folder "$R/opt/belt"
 ln -sfn -- {{target}} "$R/opt/belt/belt-agent.mjs"
 finish

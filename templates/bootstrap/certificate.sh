@@ -1,6 +1,6 @@
 current=certificate
-take {{roots_length}} "$R/var/lib/belt/pki/ca.crt" 0600
-take {{length}} "$R/var/lib/belt/pki/agent.crt" 0600
+take {{roots_length}} "$R/var/lib/belt/pki/ca.crt"
+take {{length}} "$R/var/lib/belt/pki/agent.crt"
 line=$(heard 60)
 say said "$line"
 finish

@@ -1,3 +1,3 @@
 begin configuration
-take {{length}} "$R/etc/belt/agent.json" 0600
+take {{length}} "$R/etc/belt/agent.json"
 finish

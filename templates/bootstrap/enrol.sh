@@ -1,6 +1,6 @@
 begin certificate
 # A certificate for another key is worth nothing: the agent waits for the one that comes now.
-rm -f "$R/var/lib/belt/pki/agent.crt"
+gone "$R/var/lib/belt/pki/agent.crt"
 listen
 restart_agent
 line=$(heard 60)

@@ -1,5 +1,5 @@
 begin certificate
-take {{length}} "$R/var/lib/belt/pki/agent.crt" 0600
+take {{length}} "$R/var/lib/belt/pki/agent.crt"
 if [ -n {{reload}} ]; then
   listen
   reload_agent

@@ -1,5 +1,5 @@
 begin runtime
-mkdir -p "$R/opt/belt"
+folder "$R/opt/belt"
 # fetch HOST:PORT PATH FILE, with what the machine has: curl, wget, or bash's own sockets.
 fetch() {
   if command -v curl >/dev/null 2>&1; then curl -fsS --max-time 600 -o "$3" "http://$1/$2"

@@ -1,4 +1,4 @@
 begin runtime
-mkdir -p "$R/opt/belt"
+folder "$R/opt/belt"
 ln -sfn -- {{target}} "$R/opt/belt/node"
 finish
