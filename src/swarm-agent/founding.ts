@@ -1,5 +1,5 @@
 /** The first manager: it makes itself one with the CA key that came over SSH, and puts what it takes to run the cluster into the state. */
-import { X509Certificate, createHash, createPublicKey, randomBytes } from 'node:crypto';
+import { X509Certificate, createPublicKey, randomBytes } from 'node:crypto';
 
 import { loadAuthority } from '../certs/authority.ts';
 import { factsOf } from '../certs/identity.ts';
@@ -10,7 +10,7 @@ import { splitAddress } from './api/client.ts';
 import { AUTHORITY_PURPOSE, tokenPurpose } from './api/enrolment.ts';
 import type { Membership } from './api/shapes.ts';
 import { writeEpochs } from './epoch.ts';
-import { issue, makeCsr, nodeIdOf } from './identity/certificates.ts';
+import { issue, nodeIdOf } from './identity/certificates.ts';
 import { pause } from './ports.ts';
 import { RESTORE_SETTINGS } from './store/backup.ts';
 import type { Change } from './store/commands.ts';
@@ -54,12 +54,12 @@ export async function initCluster(agent: Agent, resumed: Resumed | null = null):
 
 function becomeManager({ identity, ports }: Agent, caKey: string, resumed: Resumed | null): void {
   const { config } = identity;
-  const spki = createPublicKey(identity.key).export({ type: 'spki', format: 'der' });
-  const id = nodeIdOf(config.clusterId, createHash('sha256').update(spki).digest('hex'), ports.files.joinNonce(newNonce));
+  const publicKey = createPublicKey(identity.key).export({ type: 'spki', format: 'der' });
+  const id = nodeIdOf(config.clusterId, publicKey, ports.files.joinNonce(newNonce));
   const root = identity.roots[0];
   if (root === undefined) throw new BeltError('no_agent', 'the roots are missing', { next: 'belt bootstrap RANGE' });
   const { pem } = issue({
-    ca: loadAuthority(root, caKey), csr: makeCsr(identity.key, id), cluster: config.clusterId, role: 'manager', name: id,
+    ca: loadAuthority(root, caKey), publicKey, cluster: config.clusterId, role: 'manager', name: id,
     hosts: [config.machine, splitAddress(config.address)[0]], now: ports.clock.now(), lifetimeMs: ports.lifetimeMs,
   });
   const membership: Membership = {

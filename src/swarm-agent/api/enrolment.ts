@@ -2,10 +2,11 @@
 import { X509Certificate } from 'node:crypto';
 
 import { loadAuthority, type Authority } from '../../certs/authority.ts';
-import { factsOf, keyDigest, signedByOne, verifyCertificate } from '../../certs/identity.ts';
+import { keyOfCsr } from '../../certs/csr.ts';
+import { factsOf, signedByOne, verifyCertificate } from '../../certs/identity.ts';
 import { caDigest, formatToken, parseToken, sameSecret } from '../../certs/join-token.ts';
 import { BeltError } from '../../errors.ts';
-import { checkCsr, issue, nodeIdOf, type Issued } from '../identity/certificates.ts';
+import { issue, nodeIdOf, type Issued } from '../identity/certificates.ts';
 import type { Clock } from '../ports.ts';
 import type { Change, NewNode } from '../store/commands.ts';
 import type { AuthorityRecord, NodeRecord, NodeRole } from '../store/records.ts';
@@ -46,9 +47,10 @@ export class Enrolment {
     await group.read();
     const role = this.#roleOf(request.token);
     const cluster = this.#clusterId();
-    const id = nodeIdOf(cluster, this.#vouchedKey(request), request.nonce);
+    const key = this.#vouchedKey(request);
+    const id = nodeIdOf(cluster, key, request.nonce);
     const before = group.state.tables.nodes.get(id);
-    const issued = this.#sign(request.csr, before?.role ?? role, id, request.name, request.address);
+    const issued = this.#sign(key, before?.role ?? role, id, request.name, request.address);
     if (before === undefined) {
       const changes: Change[] = [...this.#replaced(request.name), { type: 'node.add', node: newNode(id, role, request, issued) }];
       await group.write(write.request, { type: 'all', changes }, write.first);
@@ -59,10 +61,10 @@ export class Enrolment {
   /** A new certificate for the caller, of the role it shall have. Needs the keys and the state, no quorum. */
   renew(csr: string, caller: CallerIdentity): { certificate: string; membership: Membership } {
     const { group, pending } = this.#options;
-    checkCsr(csr);
+    const key = keyOfCsr(csr);
     const node = group.state.tables.nodes.get(caller.name);
     if (node === undefined) throw new BeltError('certificate', `node ${caller.name} is not known here`, { retryable: true });
-    const issued = this.#sign(csr, node.role, node.id, node.name, node.address);
+    const issued = this.#sign(key, node.role, node.id, node.name, node.address);
     pending.add(issued.pem);
     return { certificate: issued.pem, membership: this.#membership(node.id) };
   }
@@ -127,12 +129,12 @@ export class Enrolment {
    * The joiner's key. A token says that a machine may join, not which one it is: name and address stand in its new certificate, so they must
    * be those that the operator gave this key at bootstrap. Throws `certificate`.
    */
-  #vouchedKey({ csr, machine, name, address }: JoinRequest): string {
-    const key = checkCsr(csr);
+  #vouchedKey({ csr, machine, name, address }: JoinRequest): Buffer {
+    const key = keyOfCsr(csr);
     const x509 = readCertificate(machine);
     verifyCertificate(x509, { cluster: this.#clusterId(), roots: this.#authority().roots, roles: ['machine'], name, nowMs: this.#options.clock.now() });
     const refuse = (why: string): BeltError => new BeltError('certificate', `${name} ${why}`, { machine: name, next: `belt certs renew ${name}` });
-    if (keyDigest(x509) !== key) throw refuse('joins with another key than its certificate’s');
+    if (!key.equals(x509.publicKey.export({ type: 'spki', format: 'der' }))) throw refuse('joins with another key than its certificate’s');
     const [host] = splitAddress(address);
     if (x509.checkIP(host) === undefined && x509.checkHost(host, { subject: 'never' }) === undefined) throw refuse(`joins from ${host}, which is not in the certificate that bootstrap gave it`);
     return key;
@@ -150,9 +152,9 @@ export class Enrolment {
     });
   }
 
-  #sign(csr: string, role: NodeRole, id: string, name: string, address: string): Issued {
+  #sign(publicKey: Buffer, role: NodeRole, id: string, name: string, address: string): Issued {
     const { clock, lifetimeMs } = this.#options;
-    return issue({ ca: this.#signer(), csr, cluster: this.#clusterId(), role, name: id, hosts: [name, splitAddress(address)[0]], now: clock.now(), lifetimeMs: lifetimeMs() });
+    return issue({ ca: this.#signer(), publicKey, cluster: this.#clusterId(), role, name: id, hosts: [name, splitAddress(address)[0]], now: clock.now(), lifetimeMs: lifetimeMs() });
   }
 
   /** The CA that signs now; its key is opened and parsed once for each change. */
