@@ -6,7 +6,12 @@ import { replaceFile } from './atomic-file.ts';
 import { decodeState, encodeState } from './state-file.ts';
 import type { ClusterState } from './state.ts';
 
-/** Writes the latest content, one write at a time: changes that come while one is under way share the next. */
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/**
+ * Writes the latest content, one write at a time: changes that come while one is under way share the next. A write begins with a turn of the event loop of its
+ * own, so that what one answer of a cloud changes is on disk as a whole or not at all: who goes on with a batch must not find a part of it settled.
+ */
 export class CoalescingWriter {
   readonly #write: () => Promise<void>;
   #running: Promise<void> | null = null;
@@ -26,7 +31,7 @@ export class CoalescingWriter {
   save(): Promise<void> {
     if (this.#next !== null) return this.#next;
     const before = this.#running ?? Promise.resolve();
-    const mine = before.catch(() => undefined).then(() => {
+    const mine = before.catch(() => undefined).then(nextTurn).then(() => {
       this.#running = mine;
       this.#next = null;
       return this.#write();

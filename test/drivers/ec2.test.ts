@@ -108,12 +108,13 @@ describe('the ec2 driver on the fake', () => {
   });
 
   it.each([
-    ['the whole order is asked for again', (names: readonly string[]) => names],
-    ['some names were saved before the run died', (names: readonly string[]) => names.slice(7)],
-  ])('a run that died, and a list that shows half of each batch: %s, and nothing is made twice', async (_title, stillOpen) => {
-    // Every other instance is on no list until the next run has asked for it.
+    ['shows half of each batch: the whole order is asked for again', 2, (names: readonly string[]) => names],
+    ['shows half of each batch: some names were saved before the run died', 2, (names: readonly string[]) => names.slice(7)],
+    ['shows nothing yet: a batch was saved before the run died', 1, (names: readonly string[]) => names.slice(100)],
+  ])('a run that died, and a list that %s, and nothing is made twice', async (_title, every, stillOpen) => {
+    // These instances are on no list until the next run has asked for them.
     let isHidden = true;
-    const driver = await start({ lagMs: (instance) => (isHidden && instance.launchIndex % 2 === 1 ? 3_600_000 : 0) });
+    const driver = await start({ lagMs: (instance) => (isHidden && instance.launchIndex % every === every - 1 ? 3_600_000 : 0) });
     const asked = order(230);
     const dies = new AbortController();
     fake.faults.add({ kind: 'refused', on: () => (fake.calls.get('RunInstances') === 3 && fake.region('eu-west-1').alive() === 230 && dies.abort(), false) });
@@ -122,6 +123,17 @@ describe('the ec2 driver on the fake', () => {
     const open = new Set(stillOpen(asked.machines.map((machine) => machine.name)));
     const { made, failed } = await create(driver, { ...asked, machines: asked.machines.filter((machine) => open.has(machine.name)) });
     expect([made.map((machine) => machine.name).sort(), failed, fake.region('eu-west-1').alive()]).toEqual([[...open].sort(), [], 230]);
+  });
+
+  it('what one call made comes in one turn of the event loop, so that it is written down as a whole', async () => {
+    const driver = await start();
+    let turn = 0;
+    const count = (): void => void ((turn += 1), (ticking = setImmediate(count)));
+    let ticking = setImmediate(count);
+    const calls = [new Set<number>(), new Set<number>(), new Set<number>()];
+    for await (const created of driver.create(order(230), never)) if (!('failed' in created)) calls[Math.floor((Number(created.name.slice(4)) - 1) / 100)]?.add(turn);
+    clearImmediate(ticking);
+    expect(calls.map(({ size }) => size)).toEqual([1, 1, 1]);
   });
 
   it('a batch that got less than it asked for is completed by the next run', async () => {

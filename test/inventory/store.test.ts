@@ -16,7 +16,10 @@ function slowDisk() {
   return { writes, write };
 }
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+/** Long enough for a write that is due to begin. */
+const turn = async (): Promise<void> => {
+  for (let n = 0; n < 3; n += 1) await new Promise((resolve) => setImmediate(resolve));
+};
 const fresh = () => emptyState('default', '0123456789abcdef0123456789abcdef', '');
 
 it('a disk that takes a part of a file and no more leaves the old file as it was', () => {
@@ -50,6 +53,26 @@ describe('the state on disk', () => {
     await Promise.all(rest);
     expect(disk.writes).toHaveLength(2);
     expect(Object.keys(decodeState(disk.writes[1]?.content ?? '', '').hostKeys)).toHaveLength(5001);
+  });
+
+  it('what one turn of the event loop changes is on disk as a whole or not at all, the first change of it too', async () => {
+    const disk = slowDisk();
+    const store = new StateStore('state.json', fresh(), disk.write);
+    const writesOf = (): number[] => disk.writes.map(({ content }) => Object.keys(decodeState(content, '').hostKeys).length);
+    const batch = async (name: string): Promise<void> => {
+      for (let n = 0; n < 100; n += 1) {
+        void store.change((state) => void (state.hostKeys[name + n] = { keys: [], source: 'first-sight', pinnedAt: '' }));
+        await Promise.resolve();
+      }
+    };
+    await batch('a');
+    await turn();
+    expect(writesOf()).toEqual([100]);
+    setImmediate(() => (disk.writes[0]?.end(), void batch('b')));
+    await turn();
+    expect(writesOf()).toEqual([100, 200]);
+    disk.writes[1]?.end();
+    await store.flush();
   });
 
   it('a change is not acknowledged by the write that began before it', async () => {
