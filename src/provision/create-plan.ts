@@ -37,11 +37,13 @@ export function planCreate(ask: CreateAsk, facts: CreateFacts): CreatePlan {
   const orders: (OrderRecord & { resumed: boolean })[] = [];
   for (const order of facts.orders) {
     if (!isSameAsk(order, ask)) continue;
-    const stored = new Map(order.machines.map((machine) => [machine.name, machine]));
-    const again = wanted.flatMap(({ name }) => stored.get(name) ?? []);
+    const open = new Set(wanted.map(({ name }) => name));
+    // As they were ordered, whatever the order they are asked in now: calls were cut by it, and are known again by their names.
+    const again = order.machines.filter(({ name }) => open.has(name));
     if (again.length === 0) continue;
     orders.push({ ...order, machines: again, resumed: true });
-    wanted = wanted.filter(({ name }) => !stored.has(name));
+    const taken = new Set(again.map(({ name }) => name));
+    wanted = wanted.filter(({ name }) => !taken.has(name));
   }
   if (wanted.length > 0) {
     const { driver, type, memoryMb, image, spot } = ask;

@@ -23,6 +23,7 @@ describe('the plan of a create', () => {
     ['some are there', [machine('n2')], [], ['n2'], [['new', ['n1@a', 'n3@a']]]],
     ['all are there', [machine('n1'), machine('n2'), machine('n3')], [], ['n1', 'n2', 'n3'], []],
     ['a died order goes on where it was placed', [], [order('old', ['n1', 'n2'])], [], [['old', ['n1@b', 'n2@b']], ['new', ['n3@a']]]],
+    ['and in its own order, by which calls were cut', [], [order('old', ['n3', 'n1'])], [], [['old', ['n3@b', 'n1@b']], ['new', ['n2@a']]]],
     ['what a died order made is not ordered again', [machine('n1')], [order('old', ['n1', 'n2', 'n9'])], ['n1'], [['old', ['n2@b']], ['new', ['n3@a']]]],
     ['a died order of another type is not this one', [], [order('old', ['n1'], { type: 't3.large' })], [], [['new', ['n1@a', 'n2@a', 'n3@a']]]],
     ['two died orders of one name: it is made once', [], [order('old', ['n1']), order('older', ['n1', 'n2'])], [], [['old', ['n1@b']], ['older', ['n2@b']], ['new', ['n3@a']]]],
