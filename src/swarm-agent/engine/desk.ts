@@ -11,6 +11,7 @@ import type { Clock, Log } from '../ports.ts';
 import type { Change } from '../store/commands.ts';
 import type { NodeRecord } from '../store/records.ts';
 import type { Sealer } from '../store/sealer.ts';
+import { adoption } from './adoption.ts';
 import { type Assignment, assign, chooseFounder, type EngineReport, type Situation } from './assign.ts';
 import { lockWarnings, SEALED } from './autolock.ts';
 import type { Engine } from './engine.ts';
@@ -48,6 +49,8 @@ const LOOK = { share: 20, mostMs: 10_000, rebuildingMs: 1_000 } as const;
 /** How often a demotion is looked for in the list, and how long after it belt's record may take to follow, ms. */
 const POLL_MS = 300;
 const FOLLOW_MS = 10_000;
+/** Docker elects within 20 s; what lasts longer is nothing that passes by itself. */
+const ADVICE_MS = 60_000;
 
 const freshId = (): string => randomBytes(16).toString('hex');
 
@@ -61,6 +64,8 @@ export class EngineDesk {
   readonly #steppingDown = new Map<string, number>();
   #warnings: readonly string[] = [];
   #nextLook = 0;
+  /** Since when Docker's list could not be seen, monotonic ms. */
+  #unseenSince: number | null = null;
   /** Until when this leader waits to hear from a founder that another chose, monotonic ms. */
   #founderDue: number | null = null;
 
@@ -114,10 +119,11 @@ export class EngineDesk {
       const docker = await this.#list.look(this.#within(CALL_MS, signal));
       const decision = decide({ nodes: this.#beltNodes(), docker, agreed: this.#agreed(), abandoned: this.#list.abandoned(), steppingDown: this.#stepping() });
       this.#warnings = decision.warnings;
+      this.#unseenSince = null;
       await this.#carryOut(decision.actions, signal);
       return decision.actions.length > 0;
     } catch (error) {
-      return this.#wait(`Docker's swarm cannot be seen from this manager: ${(error as Error).message}`);
+      return this.#wait(`Docker's swarm cannot be seen from this manager: ${(error as Error).message}${this.#advice()}`);
     } finally {
       const mostMs = this.#record.current ? LOOK.mostMs : LOOK.rebuildingMs;
       this.#nextLook = clock.monotonic() + Math.min(mostMs, LOOK.share * (clock.monotonic() - started));
@@ -176,6 +182,16 @@ export class EngineDesk {
 
   get #toReform(): boolean {
     return this.#options.group.state.tables.swarm !== null && !this.#record.current;
+  }
+
+  /** Docker's quorum may be lost while the agents kept theirs: after a while the operator is told the way out, and from whom it leads. */
+  #advice(): string {
+    const { group, clock, ready } = this.#options;
+    this.#unseenSince ??= clock.monotonic();
+    if (this.#toReform || clock.monotonic() - this.#unseenSince < ADVICE_MS) return '';
+    const left = [...this.#reports].find(([id, { isManager }]) => isManager && (id === group.id || ready(id)) && group.state.tables.nodes.get(id)?.role === 'manager')?.[0];
+    const name = left === undefined ? undefined : group.state.tables.nodes.get(left)?.name;
+    return name === undefined ? '' : `; where most of its managers are gone for good: belt swarm rebuild --from ${name} --force`;
   }
 
   #wait(says: string): false {
@@ -275,14 +291,4 @@ export class EngineDesk {
     changes.push(...this.#record.leaveBehind(gone));
     for (let at = 0; at < changes.length; at += BATCH) await group.write(freshId(), { type: 'all', changes: changes.slice(at, at + BATCH) });
   }
-}
-
-function adoption(action: Extract<Action, { do: 'adopt' }>, node: NodeRecord | undefined): Change[] {
-  if (node === undefined) return [];
-  const changes: Change[] = [];
-  if (action.role !== undefined) changes.push({ type: 'node.role', node: node.id, role: action.role });
-  if (action.availability !== undefined) changes.push({ type: 'node.availability', node: node.id, availability: action.availability });
-  const { labels } = action;
-  if (labels !== undefined) changes.push({ type: 'node.label', node: node.id, set: labels, remove: Object.keys(node.labels).filter((key) => !Object.hasOwn(labels, key)) });
-  return changes;
 }

@@ -428,6 +428,18 @@ describe('afterwards', () => {
     expect(cluster.logs.filter((line) => line.includes('engine: join'))).toEqual([]);
   });
 
+  test('Docker’s quorum lost for good while the agents kept theirs: after a minute the way out is told, from a manager whose engine is left', async () => {
+    for (const name of ['m0', 'm1']) cluster.engines.get(name)!.swarm = cluster.engines.get(name)!.dockerId = null;
+    await cluster.run(30_000);
+    expect(cluster.desk.warnings()).toEqual([expect.not.stringContaining('rebuild')]);
+    await cluster.run(60_000);
+    expect(cluster.desk.warnings()).toEqual([expect.stringMatching(/cannot be seen .*belt swarm rebuild --from m2 --force$/)]);
+    cluster.epoch = 1;
+    cluster.lead('m2');
+    await cluster.run(120_000);
+    expect([cluster.desk.warnings(), cluster.shown()]).toEqual([[], FORMED]);
+  });
+
   describe('under autolock', () => {
     beforeEach(async () => {
       cluster.engines.get('m0')!.swarm!.autolock = true;
