@@ -72,6 +72,8 @@ class DigitalOceanDriver implements Driver {
   async *create(order: CreateOrder, signal: AbortSignal): AsyncIterable<Created> {
     const api = await this.#api();
     const there = new Map<string, Droplet>();
+    // Tags can lag behind the droplet, after a run that died as after an answer that was lost.
+    if (order.resumed === true) await this.#pace.sleep(LOOKUP_GAP_MS, signal);
     for (const droplet of await api.dropletsByTag(orderTag(order.id), signal)) if (!there.has(droplet.name)) there.set(droplet.name, droplet);
     for (const droplet of there.values()) yield machineOf(droplet, this.#options.ssh_user);
     const missing = order.machines.filter((machine) => !there.has(machine.name));

@@ -1,7 +1,7 @@
 /** Machines in bulk: look first, write the intent down, let the driver make them, save each as it comes. */
 import { makeContact } from '../bootstrap/first-contact.ts';
 import { asBeltError, BeltError, type Outcome } from '../errors.ts';
-import type { ClusterState, OrderRecord } from '../inventory/state.ts';
+import type { ClusterState } from '../inventory/state.ts';
 import type { StateStore } from '../inventory/store.ts';
 import { type CreateAsk, type CreatePlan, existingMachines, planCreate, settledOrders } from './create-plan.ts';
 import type { ClusterTag, Created, Driver, Machine } from './driver.ts';
@@ -106,7 +106,7 @@ export async function executeCreate(plan: CreatePlan, deps: CreateDeps, onProgre
   return outcomes;
 }
 
-async function executeOrder(order: OrderRecord, deps: CreateDeps, onEach: (ok: boolean) => void): Promise<Outcome<Machine>[]> {
+async function executeOrder(order: CreatePlan['orders'][number], deps: CreateDeps, onEach: (ok: boolean) => void): Promise<Outcome<Machine>[]> {
   const { store, tag, driver, signal } = deps;
   const settled = new Map<string, Outcome<Machine>>();
   let saved: Promise<void> = Promise.resolve();
@@ -123,8 +123,8 @@ async function executeOrder(order: OrderRecord, deps: CreateDeps, onEach: (ok: b
   };
   let stopped: BeltError | null = null;
   try {
-    const { id, machines, type, memoryMb, image, spot } = order;
-    const ask = { ...tag, id, machines, type, memoryMb, image, spot, tags: {}, sshPublicKeys: deps.sshPublicKeys, userData: store.state.orders[id]?.contact?.userData ?? null };
+    const { id, machines, resumed, type, memoryMb, image, spot } = order;
+    const ask = { ...tag, id, machines, resumed, type, memoryMb, image, spot, tags: {}, sshPublicKeys: deps.sshPublicKeys, userData: store.state.orders[id]?.contact?.userData ?? null };
     for await (const created of driver.create(ask, signal)) settle(created);
   } catch (error) {
     stopped = asBeltError(error, signal.aborted ? 'interrupted' : 'driver');

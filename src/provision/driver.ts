@@ -69,6 +69,8 @@ export interface CreateOrder extends ClusterTag {
   /** Unique id of the order (hex), put on each machine as a tag and used for idempotency tokens. */
   readonly id: string;
   readonly machines: readonly OrderedMachine[];
+  /** A run that died had it before: what that asked for last may be on no list yet. */
+  readonly resumed?: boolean;
   /** Native type name: sizes such as `512mb` are mapped by the caller with `types()`. */
   readonly type: string;
   readonly memoryMb: number | null;

@@ -60,6 +60,13 @@ describe.skipIf(!present)('the digitalocean driver, on an account that checks ev
     expect(fake.account.keys.size).toBe(1);
   });
 
+  it('a run that died may have asked for droplets that do not carry their tag yet: they are waited for, and made once', async () => {
+    await start({ tagLagMs: 1_500 });
+    await create(order(20));
+    const { made, failed } = await create(order(20, { resumed: true }));
+    expect([made.length, failed, fake.account.droplets.size]).toEqual([20, [], 20]);
+  });
+
   it('finds a key that is in the account under whatever name, gives one of an older belt its name, and takes none of the operator’s along', async () => {
     await start();
     const older = fake.account.addKey(`belt-${KEY.split(' ')[1]?.slice(-12)}`, KEY.replace(/ belt$/, ''));
