@@ -86,7 +86,9 @@ describe.skipIf(skipReason !== null)('killed in the middle', { timeout: 10 * MIN
     const first = await session.tried(line);
     const took = ((Date.now() - started) / 1000).toFixed(1);
     console.log(`${line}; ${victim.what} of ${machine} killed when ${moment}: exit ${first.code} after ${took} s ${first.stderr.trim()}`);
-    await session.on(machine, 'timeout 20 sh -c "until [ -e /run/killed ]; do sleep 0.1; done"');
+    const killed = await session.tried(`exec ${machine} -- timeout 20 sh -c "until [ -e /run/killed ]; do sleep 0.1; done"`);
+    if (killed.code !== 0) console.log((await session.tried(`exec ${machine} -- sh -c "systemctl status ${victim.unit}; journalctl -n 60 --no-pager -u ${victim.unit}; ls /var/lib/docker/swarm"`)).stdout);
+    expect(killed.code, `${victim.unit} of ${machine} was not there to be killed`).toBe(0);
     await belt(line);
   }
 
