@@ -1,4 +1,5 @@
 /** What the cluster looks like, made from the replicated state, Raft's own figures and the leader's sessions. Pure. */
+import { agreedOn } from '../engine/removal.ts';
 import type { RaftStatus } from '../raft/types.ts';
 import type { NodeRecord } from '../store/records.ts';
 import type { ClusterState } from '../store/state.ts';
@@ -36,8 +37,15 @@ function nodeRow(sight: Sight, node: NodeRecord): NodeRow {
     managerStatus: node.role === 'manager' ? (contact ?? (sight.raft.role === 'leader' ? 'unreachable' : null)) : null,
     datacenter: node.datacenter ?? '', labels: { ...node.labels }, engine: node.engine, agentVersion: node.agentVersion, address: node.address,
     joinedAt: new Date(node.joinedAt).toISOString(),
-    becoming: node.role === 'manager' ? (member?.voter === true ? null : 'manager') : member === undefined ? null : 'worker',
+    becoming: (node.role === 'manager' ? member?.voter !== true : member !== undefined) || engineLags(sight.state, node) ? node.role : null,
   };
+}
+
+/** Whether Docker, asked for the node's role, has not come to it yet. */
+function engineLags({ tables }: ClusterState, { id, role, engine, dockerId }: NodeRecord): boolean {
+  if (engine === 'none' || dockerId === null || tables.swarm === null) return false;
+  const agreed = agreedOn(tables, id);
+  return agreed?.dockerId === dockerId && agreed.role !== role;
 }
 
 /** Null where this manager cannot tell: it does not lead, or the node is no member of Raft. */

@@ -3,11 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import type { Group } from '../../../src/swarm-agent/api/group.ts';
+import { nodeRows } from '../../../src/swarm-agent/api/view.ts';
 import { EngineDesk } from '../../../src/swarm-agent/engine/desk.ts';
 import { EngineFollower } from '../../../src/swarm-agent/engine/follower.ts';
 import { AGREED_SETTING, removeNode } from '../../../src/swarm-agent/engine/removal.ts';
 import { leaveBehind } from '../../../src/swarm-agent/engine/swarm-record.ts';
 import type { Clock } from '../../../src/swarm-agent/ports.ts';
+import type { RaftStatus } from '../../../src/swarm-agent/raft/types.ts';
 import { type Change, command } from '../../../src/swarm-agent/store/commands.ts';
 import { createSealer } from '../../../src/swarm-agent/store/sealer.ts';
 import { ClusterState } from '../../../src/swarm-agent/store/state.ts';
@@ -254,6 +256,17 @@ describe('afterwards', () => {
     // Two members, one gone: no quorum at all, and Docker answers nothing.
     await expect(cluster.desk.stepDown(idOf('m1'), { force: false, signal: new AbortController().signal })).rejects.toMatchObject({ code: 'engine' });
     await cluster.desk.stepDown(idOf('m1'), { force: true, signal: new AbortController().signal });
+  });
+
+  test('a node is on its way to its role until Docker has come to it too', async () => {
+    const raft = { role: 'leader', leader: idOf('m0'), peers: [], membership: { members: [...cluster.state.tables.nodes.keys()].map((id) => ({ id, address: '', voter: true })) } } as unknown as RaftStatus;
+    const becoming = () => nodeRows({ self: idOf('m0'), state: cluster.state, raft, epoch: 0, disk: { logBytes: 0, snapshotAgeMs: 0 }, alive: () => 'ready' }).find(({ name }) => name === 'w0')?.becoming;
+    cluster.world.slowness = 5;
+    cluster.write({ type: 'node.role', node: idOf('w0'), role: 'manager' });
+    await cluster.run(1_000);
+    expect([becoming(), cluster.shown()['w0']]).toEqual(['manager', 'manager/-/active']);
+    await cluster.run(10_000);
+    expect([becoming(), cluster.shown()['w0']]).toEqual([null, 'manager/member/active']);
   });
 
   test('a worker that is promoted, and demoted while Docker is still at it, is a worker on both sides', async () => {
