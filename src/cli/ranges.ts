@@ -59,6 +59,11 @@ export async function clusterDrivers(ctx: Context, cluster: ClusterView) {
   return ctx.drivers(names);
 }
 
+/** Of the machines' drivers those that only forget what is removed: they did not make it. */
+export async function forgettingDrivers(ctx: Context, machines: readonly { readonly driver: string }[]): Promise<ReadonlySet<string>> {
+  return new Set((await ctx.drivers(machines.map(({ driver }) => driver))).filter(({ abilities }) => !abilities.destroys).map(({ name }) => name));
+}
+
 /** As {@link selectMachines}, where every name must have a machine. Throws `unknown_machine` before anything is done. */
 export async function requireMachines(ctx: Context, cluster: ClusterView, names: readonly string[]): Promise<readonly MachineRecord[]> {
   const { machines, absent } = await selectMachines(ctx, cluster, names);

@@ -69,6 +69,10 @@ it('hosts that exist already: adopted by name and by turn, down ones named, forg
     expect([off.exit, off.stderr]).toEqual([255, expect.stringMatching(/^belt: mg0 is off.*\nnext: switch mg0 on by hand\n$/s)]);
     expect((await belt('rm mg0 --yes')).stdout).toBe('mg0: forgotten; the host goes on running\n');
     expect(rows((await belt('ls')).stdout)).toHaveLength(2);
+    rmSync(path.join(line.folder, '.belt/default/state.json'));
+    expect((await belt('cluster new default')).exit).toBe(0);
+    const stranger = await belt('doctor --remove');
+    expect([stranger.exit, stranger.stderr]).toEqual([5, expect.stringContaining('Forget 1 host that nobody knows?')]);
   } finally {
     line.remove();
     await hosts.close();

@@ -4,6 +4,7 @@ import { outcomeError } from '../../ui/error-text.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { act, amend, examine, type Finding, remedy, selectFindings, stillSo } from '../findings.ts';
+import { forgettingDrivers } from '../ranges.ts';
 
 export const command = defineCommand({
   positionals: { names: 'any' },
@@ -28,7 +29,7 @@ export const command = defineCommand({
     if (findings.length === 0) return EXIT.done;
     if (!args.adopt && !args.remove) return EXIT.failed;
     const doing = findings.filter((finding) => remedy(finding, args.remove) !== null);
-    if (args.remove && doing.some((finding) => remedy(finding, true) !== 'forget')) await ctx.ui.confirm(question(doing));
+    if (args.remove && doing.some((finding) => remedy(finding, true) !== 'forget')) await ctx.ui.confirm(await question(ctx, doing));
     if (doing.length > 0) await mend(ctx, doing, args.remove);
     const left = findings.filter((finding) => remedy(finding, args.remove) === null && finding.about !== 'cloud').length;
     if (left > 0) ctx.ui.note(`${left} findings were left as they are: belt doctor ${args.remove ? '--adopt' : '--remove'}`);
@@ -36,10 +37,18 @@ export const command = defineCommand({
   },
 });
 
-function question(doing: readonly Finding[]): string {
-  const machines = doing.filter((finding) => remedy(finding, true) === 'destroy').length;
+async function question(ctx: Context, doing: readonly Finding[]): Promise<string> {
+  const machines = doing.flatMap((finding) => (remedy(finding, true) === 'destroy' && 'machine' in finding ? [finding.machine] : []));
+  const kept = await forgettingDrivers(ctx, machines);
+  const hosts = machines.filter(({ driver }) => kept.has(driver)).length;
+  const ours = machines.length - hosts;
   const parts = doing.filter((finding) => finding.about === 'part').length;
-  const what = [...(machines > 0 || parts === 0 ? [`destroy ${machines} machines that nobody knows`] : []), ...(parts > 0 ? [`remove ${parts} parts that no machine uses`] : [])].join(' and ');
+  const some = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
+  const what = [
+    ...(ours > 0 ? [`destroy ${some(ours, 'machine')} that nobody knows`] : []),
+    ...(hosts > 0 ? [`forget ${some(hosts, 'host')} that nobody knows`] : []),
+    ...(parts > 0 ? [`remove ${some(parts, 'part')} that no machine uses`] : []),
+  ].join(' and ');
   return `${what.charAt(0).toUpperCase()}${what.slice(1)}?`;
 }
 

@@ -9,7 +9,7 @@ import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { reportOutcomes } from '../power.ts';
 import { forgetNodes } from '../forget-nodes.ts';
-import { readRanges, selectMachines } from '../ranges.ts';
+import { forgettingDrivers, readRanges, selectMachines } from '../ranges.ts';
 import { noCluster } from '../unknown-machines.ts';
 
 export const command = defineCommand({
@@ -34,7 +34,7 @@ export const command = defineCommand({
 
 /** `Destroy machine node1 and forget 2 machines mg[0:1], which go on running,`: what a driver did not make it does not destroy. */
 async function whatHappens(ctx: Context, machines: readonly MachineRecord[]): Promise<string> {
-  const kept = new Set((await ctx.drivers(machines.map(({ driver }) => driver))).filter(({ abilities }) => !abilities.destroys).map(({ name }) => name));
+  const kept = await forgettingDrivers(ctx, machines);
   const some = (those: readonly MachineRecord[]): string => `${those.length === 1 ? 'machine' : `${those.length} machines`} ${compressNames(those.map(({ name }) => name))}`;
   const [hosts, ours] = [machines.filter(({ driver }) => kept.has(driver)), machines.filter(({ driver }) => !kept.has(driver))];
   const words = [
