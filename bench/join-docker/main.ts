@@ -60,7 +60,7 @@ async function ways(): Promise<Way[]> {
   addresses = (JSON.parse(await must('belt ls --json')) as { name: string; publicIpv4: string }[]).filter(({ name }) => name.startsWith('node')).map(({ publicIpv4 }) => publicIpv4);
   const each = (command: string, between: string): string => `for a in ${addresses.join(' ')}; do on $a '${command}' ${between}; done`;
   const join = `docker swarm join --token ${token} ${manager}:2377`;
-  const leave = `${each('docker swarm leave', '& pids="$pids $!"')}; wait; on ${manager} 'docker node ls --filter role=worker -q | xargs -r docker node rm --force'`;
+  const leave = `${each('timeout 30 docker swarm leave || timeout 90 systemctl restart docker', '& pids="$pids $!"')}; wait; on ${manager} 'docker node ls --filter role=worker -q | xargs -r docker node rm --force'`;
   const atOnce = `pids=; ${each(join, '& pids="$pids $!"')}; for p in $pids; do wait $p || exit 1; done`;
   return [
     { name: 'belt swarm join', join: `belt swarm join mg0 ${NODES}`, leave: `belt swarm leave --yes ${NODES}`, ms: [], failed: 0 },
@@ -93,7 +93,8 @@ async function round(way: Way): Promise<void> {
 
 /** Brings every engine out of every swarm, however the leave before ended. */
 async function outOfAll(way: Way): Promise<void> {
-  const out = '[ "$(timeout 10 docker info --format {{.Swarm.LocalNodeState}})" = inactive ]';
+  // An engine that hangs says `inactive` while its leave is under way, and takes no join: only one that refuses another leave at once is out.
+  const out = '[ "$(timeout 10 docker info --format {{.Swarm.LocalNodeState}})" = inactive ] && timeout 10 docker swarm leave 2>&1 | grep -q "not part of a swarm"';
   const again = `timeout 90 systemctl restart docker; docker swarm leave --force; ${out}`;
   const hung = (await must(`for a in ${addresses.join(' ')}; do on $a '${out}' || echo $a; done`)).split('\n').filter((address) => address !== '');
   for (const address of hung) {
