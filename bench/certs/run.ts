@@ -3,8 +3,8 @@
  *
  *     bin/node bench/certs/run.ts [--seconds 4] [--rounds 3] [--in-flight 16]
  *
- * Both are asked over HTTP on loopback by the same client (cfssl may use every core, belt one thread); a third column is belt's own call
- * without HTTP, as a manager makes it. Each certificate of the first round is checked against its CA and its request.
+ * Both are asked over HTTP on loopback by the same client; belt has one thread, cfssl runs once with every core and once with one thread (GOMAXPROCS=1).
+ * The last row is belt's own call without HTTP, as a manager makes it. Each certificate of the first round is checked against its CA and its request.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
@@ -46,10 +46,11 @@ async function startBelt(): Promise<Server> {
   throw new Error('the server ended before it listened');
 }
 
-async function startCfssl(): Promise<Server> {
+async function startCfssl(threads: number | null): Promise<Server> {
   const file = (name: string, text: string): string => {
-    writeFileSync(join(folder, name), text, { mode: 0o600 });
-    return join(folder, name);
+    const path = join(folder, `${threads ?? 'all'}-${name}`);
+    writeFileSync(path, text, { mode: 0o600 });
+    return path;
   };
   const order = file('ca.json', JSON.stringify({ CN: 'bench', key: { algo: 'ecdsa', size: 256 } }));
   const made = spawnSync('cfssl', ['gencert', '-initca', order], { encoding: 'utf8' });
@@ -58,7 +59,7 @@ async function startCfssl(): Promise<Server> {
   const config = file('config.json', JSON.stringify({ signing: { default: { expiry: '720h', usages: ['digital signature', 'server auth', 'client auth'] } } }));
   const port = await freePort();
   const args = ['serve', '-address', '127.0.0.1', '-port', String(port), '-ca', file('ca.pem', cert), '-ca-key', file('ca-key.pem', key), '-config', config, '-loglevel', '5'];
-  const child = spawn('cfssl', args, { stdio: 'ignore', cwd: folder });
+  const child = spawn('cfssl', args, { stdio: 'ignore', cwd: folder, env: { ...process.env, ...(threads === null ? {} : { GOMAXPROCS: String(threads) }) } });
   await listening(port);
   return { port, ca: new X509Certificate(cert), child };
 }
@@ -151,24 +152,26 @@ const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) =
 
 const servers: Server[] = [];
 try {
-  const [cfssl, belt] = [await startCfssl(), await startBelt()];
-  servers.push(cfssl, belt);
+  const [cfssl, single, belt] = [await startCfssl(null), await startCfssl(1), await startBelt()];
+  servers.push(cfssl, single, belt);
   // The first round warms up both and checks what they give; it does not count.
   await overHttp(cfssl, checkAgainst(cfssl.ca));
+  await overHttp(single, checkAgainst(single.ca));
   await overHttp(belt, checkAgainst(belt.ca));
   inProcess();
-  const rounds: { cfssl: Rate; belt: Rate; call: Rate }[] = [];
+  const rounds: { cfssl: Rate; single: Rate; belt: Rate; call: Rate }[] = [];
   for (let round = 0; round < Number(values.rounds); round += 1) {
-    rounds.push({ cfssl: await overHttp(cfssl, () => undefined), belt: await overHttp(belt, () => undefined), call: inProcess() });
+    rounds.push({ cfssl: await overHttp(cfssl, () => undefined), single: await overHttp(single, () => undefined), belt: await overHttp(belt, () => undefined), call: inProcess() });
   }
-  const row = (name: string, who: 'cfssl' | 'belt' | 'call'): void => {
+  const row = (name: string, who: 'cfssl' | 'single' | 'belt' | 'call'): void => {
     const all = rounds.map((round) => round[who].perSecond.toFixed(0));
-    const ratio = median(rounds.map((round) => round[who].perSecond / round.cfssl.perSecond)).toFixed(2);
+    const of = (other: 'cfssl' | 'single'): string => median(rounds.map((round) => round[who].perSecond / round[other].perSecond)).toFixed(2).padStart(6);
     const [perSecond, cpuUs] = [median(rounds.map((round) => round[who].perSecond)), median(rounds.map((round) => round[who].cpuUs))];
-    console.log(`${name.padEnd(32)} ${perSecond.toFixed(0).padStart(7)}/s  ${ratio.padStart(6)} × cfssl  ${cpuUs.toFixed(0).padStart(5)} µs CPU each   rounds: ${all.join(' ')}`);
+    console.log(`${name.padEnd(32)} ${perSecond.toFixed(0).padStart(7)}/s  ${of('cfssl')} × cfssl${of('single')} × its one thread  ${cpuUs.toFixed(0).padStart(5)} µs CPU each   rounds: ${all.join(' ')}`);
   };
   console.log(`certificates per second from P-256 requests; ${cpus().length} cores, load ${loadavg()[0]?.toFixed(1)}, ${inFlight} requests in flight, ${seconds} s a round`);
-  row('cfssl serve', 'cfssl');
+  row(`cfssl serve, ${cpus().length} cores`, 'cfssl');
+  row('cfssl serve, one thread', 'single');
   row('belt behind the same HTTP call', 'belt');
   row('belt, the call a manager makes', 'call');
 } finally {

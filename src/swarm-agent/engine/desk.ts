@@ -209,7 +209,7 @@ export class EngineDesk {
     const { swarm } = group.state.tables;
     const reachable = this.#list.nodes.filter((other) => other.reachability === 'leader' || other.reachability === 'reachable');
     const addresses = reachable.map((other) => other.address).filter((address) => address !== '' && address !== '0.0.0.0');
-    const own = this.#reports.get(group.id)?.isManager === true ? [advertise] : [];
+    const own = !this.#list.isLost && this.#reports.get(group.id)?.isManager === true ? [advertise] : [];
     return {
       swarm: swarm === null ? null : { workerToken: sealer().open('swarm/worker', swarm.workerToken) },
       founder: this.#record.founder,

@@ -12,6 +12,7 @@ export class EngineList {
   readonly #engine: Engine;
   readonly #clock: Clock;
   #nodes: readonly EngineNode[] = [];
+  #isLost = false;
   /** The look that runs for reports, and the one after it for those that came meanwhile. */
   #glance: Promise<void> = Promise.resolve();
   #nextGlance: Promise<void> | null = null;
@@ -31,12 +32,19 @@ export class EngineList {
   /** Rejects as the engine does. */
   async look(signal: AbortSignal): Promise<readonly EngineNode[]> {
     this.#nodes = await this.#engine.nodes(signal);
+    this.#isLost = false;
     return this.#nodes;
   }
 
   /** It cannot be seen now, and nobody is sent to managers that may be gone: a join that fails throws away what the joiner's disk holds of a swarm. */
   lost(): void {
     this.#nodes = [];
+    this.#isLost = true;
+  }
+
+  /** Whether the last look failed; before the first there is nothing to say against a manager. */
+  get isLost(): boolean {
+    return this.#isLost;
   }
 
   /** Whether Docker lists the node, by a look of now where the last does not show it. Many that join at once share one. */

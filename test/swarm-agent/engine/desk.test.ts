@@ -441,6 +441,17 @@ describe('afterwards', () => {
     expect(cluster.logs.filter((line) => line.includes('engine: join'))).toEqual([]);
   });
 
+  test('nor by a leader whose own engine still manages: it has nobody to join', async () => {
+    for (const name of ['m0', 'm1']) cluster.engines.get(name)!.running = false;
+    cluster.lead('m2');
+    await cluster.run(20_000);
+    const m1 = cluster.engines.get('m1')!;
+    [m1.running, m1.swarm, m1.dockerId] = [true, null, null];
+    cluster.logs.length = 0;
+    await cluster.run(20_000);
+    expect(cluster.logs.filter((line) => line.includes('engine: join'))).toEqual([]);
+  });
+
   test('Docker’s quorum lost for good while the agents kept theirs: after a minute the way out is told, from a manager whose engine is left', async () => {
     for (const name of ['m0', 'm1']) cluster.engines.get(name)!.swarm = cluster.engines.get(name)!.dockerId = null;
     await cluster.run(30_000);
