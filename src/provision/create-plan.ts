@@ -32,24 +32,35 @@ export interface CreateFacts {
 }
 
 export function planCreate(ask: CreateAsk, facts: CreateFacts): CreatePlan {
-  const existing = ask.machines.flatMap(({ name }) => facts.machines.get(name) ?? []);
-  let wanted = ask.machines.filter(({ name }) => !facts.machines.has(name));
   const orders: (OrderRecord & { resumed: boolean })[] = [];
+  let wanted = ask.machines;
   for (const order of facts.orders) {
     if (!isSameAsk(order, ask)) continue;
-    const open = new Set(wanted.map(({ name }) => name));
+    const asked = new Set(wanted.map(({ name }) => name));
+    const unsettled = unsettledNames(order, facts.machines);
     // As they were ordered, whatever the order they are asked in now: calls were cut by it, and are known again by their names.
-    const again = order.machines.filter(({ name }) => open.has(name));
+    const again = order.machines.filter(({ name }) => asked.has(name) && (unsettled.has(name) || !facts.machines.has(name)));
     if (again.length === 0) continue;
     orders.push({ ...order, machines: again, resumed: true });
     const taken = new Set(again.map(({ name }) => name));
     wanted = wanted.filter(({ name }) => !taken.has(name));
   }
-  if (wanted.length > 0) {
+  const existing = wanted.flatMap(({ name }) => facts.machines.get(name) ?? []);
+  const missing = wanted.filter(({ name }) => !facts.machines.has(name));
+  if (missing.length > 0) {
     const { driver, type, memoryMb, image, spot } = ask;
-    orders.push({ id: facts.newId, driver, type, memoryMb, image, spot, machines: [...wanted], askedAt: new Date(facts.nowMs).toISOString(), resumed: false });
+    orders.push({ id: facts.newId, driver, type, memoryMb, image, spot, machines: missing, askedAt: new Date(facts.nowMs).toISOString(), resumed: false });
   }
   return { existing, orders };
+}
+
+/**
+ * Names of machines that the order made and that its driver has not told of yet, so that they may be settled by nothing but the order of a list
+ * (Azure's members of a scale set before their tag).
+ */
+export function unsettledNames(order: OrderRecord, machines: ReadonlyMap<string, Machine>): Set<string> {
+  const made = order.machines.filter(({ name }) => machines.get(name)?.tags['belt.order'] === order.id);
+  return new Set(made.map(({ name }) => name));
 }
 
 function isSameAsk(order: OrderRecord, ask: CreateAsk): boolean {

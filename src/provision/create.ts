@@ -3,7 +3,7 @@ import { makeContact } from '../bootstrap/first-contact.ts';
 import { asBeltError, BeltError, type Outcome } from '../errors.ts';
 import type { ClusterState } from '../inventory/state.ts';
 import type { StateStore } from '../inventory/store.ts';
-import { type CreateAsk, type CreatePlan, existingMachines, planCreate, settledOrders } from './create-plan.ts';
+import { type CreateAsk, type CreatePlan, existingMachines, planCreate, settledOrders, unsettledNames } from './create-plan.ts';
 import type { ClusterTag, Created, Driver, Machine } from './driver.ts';
 import { type Down, isDown, sweep } from './fleet.ts';
 
@@ -34,14 +34,18 @@ export async function prepareCreate(ask: CreateAsk, deps: CreateDeps): Promise<C
   const listed = sweeps.flatMap((one) => one.machines);
   const found = existingMachines(Object.values(store.state.machines), listed, hasAnswered, new Set(Object.keys(store.state.removals)), deps.now());
   const plan = planCreate(ask, { machines: found, orders: Object.values(store.state.orders), newId: deps.newId(), nowMs: deps.now() });
+  const resumed = new Set(plan.orders.map((order) => order.id));
+  const goingOn = Object.values(store.state.orders).filter((order) => resumed.has(order.id));
+  // Recorded when the driver tells of them, under the names that it has settled by then.
+  const unsettled = new Set(goingOn.flatMap((order) => [...unsettledNames(order, found)]));
   await store.change((state) => {
     for (const [name, machine] of Object.entries(state.machines)) if (swept.has(machine.driver) && !found.has(name)) forget(state, name);
     for (const machine of found.values()) {
+      if (unsettled.has(machine.name)) continue;
       record(state, machine);
       pinInjected(state, machine.tags['belt.order'] ?? '', machine.name, deps.now());
     }
-    const resumed = new Set(plan.orders.map((order) => order.id));
-    for (const order of Object.values(state.orders)) order.machines = order.machines.filter(({ name }) => !found.has(name));
+    for (const order of Object.values(state.orders)) order.machines = order.machines.filter(({ name }) => !found.has(name) || unsettled.has(name));
     for (const order of settledOrders(Object.values(state.orders), deps.now())) if (!resumed.has(order.id)) delete state.orders[order.id];
   });
   return plan;

@@ -126,8 +126,9 @@ export interface Driver {
   validate(signal: AbortSignal): Promise<Problem[]>;
   /** The types on offer, cheapest first among equals. */
   types(signal: AbortSignal): Promise<MachineType[]>;
-  /** Makes the machines of the order in the cloud's own batches and yields each as soon as its id is known (status may be `new`). Machines of
-   *  this order id that exist already are yielded and not made again. A machine that could not be made is yielded as failed; the rest goes on.
+  /** Makes the machines of the order in the cloud's own batches and yields each as soon as its id is known (status may be `new`), under a name that
+   *  no later list changes. Machines of this order id that exist already are yielded and not made again. A machine that could not be made is yielded
+   *  as failed; the rest goes on.
    *  What one call made is yielded in one turn of the event loop: it is written down as a whole, and a run that goes on asks for whole calls again. */
   create(order: CreateOrder, signal: AbortSignal): AsyncIterable<Created>;
   /** Every machine of the cluster, in one sweep of each account and region, destroyed ones left out. Throws {@link ListedInPart} where only some regions answer. */

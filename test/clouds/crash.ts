@@ -24,6 +24,8 @@ export interface CrashPlan {
 export interface CrashResult {
   /** Machines on the cloud by its own books, doubles and all. */
   readonly there: number;
+  /** Those of them whose name is settled. */
+  readonly made: number;
   /** Names of what `belt ls` shows as active. */
   readonly names: readonly string[];
   /** What `belt doctor` says, and how it ended. */
@@ -100,9 +102,10 @@ export async function crash(cloud: string, plan: CrashPlan): Promise<CrashResult
     plan.log(`${cloud}: last run ${((performance.now() - began) / 1000).toFixed(1)} s, exit ${last.exit}`);
     const state = stage.line.state('default');
     const listed = JSON.parse((await stage.line.belt('ls', '--json')).stdout) as { name: string; status: string }[];
+    const names = listed.filter((machine) => machine.status === 'active').map((machine) => machine.name);
     return {
-      there: stage.count(), names: listed.filter((machine) => machine.status === 'active').map((machine) => machine.name), doctor: (await stage.line.belt('doctor')).stdout, known: Object.keys(state.machines), open: Object.keys(state.orders).length, killed, exit: last.exit, stderr: last.stderr,
-      throttled: stage.throttled(), calls: stage.fake.calls, violations: stage.violations,
+      there: stage.count(), made: stage.made(), names, doctor: (await stage.line.belt('doctor')).stdout, known: Object.keys(state.machines), open: Object.keys(state.orders).length,
+      killed, exit: last.exit, stderr: last.stderr, throttled: stage.throttled(), calls: stage.fake.calls, violations: stage.violations,
     };
   } finally {
     await stage.fake.close();
@@ -149,6 +152,7 @@ export function faultsOf(result: CrashResult, machines: number): string[] {
     ...(missing.length > 0 ? [`missing: ${some(missing)}`] : []),
     ...(strange.length > 0 ? [`never asked for: ${some(strange)}`] : []),
     ...(result.there === machines ? [] : [`on the cloud are ${result.there}`]),
+    ...(result.made === machines ? [] : [`a name of their own have ${result.made}`]),
     ...(result.doctor.includes('nothing amiss') ? [] : [`belt doctor: ${result.doctor.slice(0, 300)}`]),
     ...(result.known.length === machines ? [] : [`the state knows ${result.known.length}`]),
     ...(result.open > 0 ? [`orders still open: ${result.open}`] : []),

@@ -24,7 +24,9 @@ describe('the plan of a create', () => {
     ['all are there', [machine('n1'), machine('n2'), machine('n3')], [], ['n1', 'n2', 'n3'], []],
     ['a died order goes on where it was placed', [], [order('old', ['n1', 'n2'])], [], [['old', ['n1@b', 'n2@b']], ['new', ['n3@a']]]],
     ['and in its own order, by which calls were cut', [], [order('old', ['n3', 'n1'])], [], [['old', ['n3@b', 'n1@b']], ['new', ['n2@a']]]],
-    ['what a died order made is not ordered again', [machine('n1')], [order('old', ['n1', 'n2', 'n9'])], ['n1'], [['old', ['n2@b']], ['new', ['n3@a']]]],
+    ['what it made and nobody has told of is its to tell of', [machine('n1', { tags: { 'belt.order': 'old' } })], [order('old', ['n1', 'n2'])], [], [['old', ['n1@b', 'n2@b']], ['new', ['n3@a']]]],
+    ['also where all of it is there', ['n1', 'n2', 'n3'].map((name) => machine(name, { tags: { 'belt.order': 'old' } })), [order('old', ['n2'])], ['n1', 'n3'], [['old', ['n2@b']]]],
+    ['a name that another has by now is not ordered again', [machine('n1')], [order('old', ['n1', 'n2', 'n9'])], ['n1'], [['old', ['n2@b']], ['new', ['n3@a']]]],
     ['a died order of another type is not this one', [], [order('old', ['n1'], { type: 't3.large' })], [], [['new', ['n1@a', 'n2@a', 'n3@a']]]],
     ['two died orders of one name: it is made once', [], [order('old', ['n1']), order('older', ['n1', 'n2'])], [], [['old', ['n1@b']], ['older', ['n2@b']], ['new', ['n3@a']]]],
   ])('%s', (_what, machines, orders, existing, expected) => {
