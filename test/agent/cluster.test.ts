@@ -49,14 +49,13 @@ describe('a cluster of agents', () => {
     await until(async () => (await harness.nodes(leader)).find(({ name }) => name === old.name)?.managerStatus === 'reachable', 'the manager is back');
   });
 
-  test('without a quorum every cluster call says so within 3 s, and the node plane goes on', async () => {
+  // That it says so within 3 s is shown in virtual time: test/swarm-agent/api/route.test.ts.
+  test('without a quorum every cluster call says so, and the node plane goes on', async () => {
     const { managers } = await harness.cluster(3);
     const [mg0, mg1, mg2] = managers;
     await harness.stop(mg1!, mg2!);
     for (const call of ['cluster.nodes', 'cluster.status'] as const) {
-      const began = performance.now();
       expect(await failure(harness.client.cluster([mg0!.endpoint], call, {}))).toMatchObject({ code: 'no_quorum', message: '1 of 3 managers reachable, 2 needed' });
-      expect(performance.now() - began).toBeLessThan(3000);
     }
     const health = await harness.client.call(mg0!.endpoint, 'node.health', {});
     expect(health.problems).toContain('the managers have no leader');
