@@ -17,7 +17,7 @@ import { EngineDesk } from './engine/desk.ts';
 import type { Engine } from './engine/engine.ts';
 import type { RunningGroup } from './group-port.ts';
 import type { Identity } from './identity/identity.ts';
-import { pause, type Clock, type Log } from './ports.ts';
+import { pause, within, type Clock, type Log } from './ports.ts';
 import { Reconciler } from './reconcile.ts';
 import { digestOf, type CommonMembership } from './session/digest.ts';
 import type { Peers } from './session/peers.ts';
@@ -82,7 +82,7 @@ export class Manager {
     });
     this.#calls = new ClusterCalls({
       group, sight: () => this.#sight(), wake, outOfRaft: (id, deadline) => this.#outOfRaft(id, deadline),
-      stepDown: (id, deadline, force) => this.#desk.stepDown(id, { force, signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(Math.max(1, Math.floor(deadline - clock.monotonic())))]) }),
+      stepDown: (id, deadline, force) => this.#desk.stepDown(id, { force, signal: within(Math.max(1, Math.floor(deadline - clock.monotonic())), this.#stop.signal) }),
       engines: () => ({ warnings: this.#desk.warnings(), rebuilding: this.#desk.rebuilding }),
     });
     this.#certificates = new CertificateCalls({ clock, group, sealer, enrolment: this.enrolment, wake, follows: (id) => this.#follows(id) });

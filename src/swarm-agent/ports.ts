@@ -28,6 +28,11 @@ export const systemClock: Clock = {
   },
 };
 
+/** `signal`, and at the latest after `ms` of the system's own time: for calls of others, which no test's clock can end. */
+export function within(ms: number, signal: AbortSignal): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(ms)]);
+}
+
 /** Resolves after `ms`, or at once when `signal` fires. */
 export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 
 import { BeltError } from '../../errors.ts';
 import type { Group } from '../api/group.ts';
-import type { Clock, Log } from '../ports.ts';
+import { within, type Clock, type Log } from '../ports.ts';
 import type { Change } from '../store/commands.ts';
 import type { NodeRecord } from '../store/records.ts';
 import type { Sealer } from '../store/sealer.ts';
@@ -116,7 +116,7 @@ export class EngineDesk {
       if (step === 'waiting') return this.#wait(this.#reform.says);
       if (step === 'done') this.#warnings = [];
       if (step === 'done' || await this.#handOver(signal)) return true;
-      const docker = await this.#list.look(this.#within(CALL_MS, signal));
+      const docker = await this.#list.look(within(CALL_MS, signal));
       const decision = decide({ nodes: this.#beltNodes(), docker, agreed: this.#agreed(), abandoned: this.#list.abandoned(), steppingDown: this.#stepping() });
       this.#warnings = decision.warnings;
       this.#unseenSince = null;
@@ -160,7 +160,7 @@ export class EngineDesk {
   async #demoteEngine(node: NodeRecord, options: { readonly force: boolean; readonly signal: AbortSignal }): Promise<void> {
     const { engine, clock } = this.#options;
     for (let asked = false; ; asked = true) {
-      const list = await engine.nodes(this.#within(CALL_MS, options.signal)).catch((error: unknown) => {
+      const list = await engine.nodes(within(CALL_MS, options.signal)).catch((error: unknown) => {
         if (options.force) return null;
         throw error;
       });
@@ -173,7 +173,7 @@ export class EngineDesk {
           if (options.force) return;
           throw new BeltError('refused', `${node.name} stays a manager: without it too few of Docker's other managers are reachable`, { machine: node.name, next: 'start the other managers first, or --force' });
         }
-        await engine.updateNode(target.id, { role: 'worker' }, this.#within(CALL_MS, options.signal));
+        await engine.updateNode(target.id, { role: 'worker' }, within(CALL_MS, options.signal));
       }
       await new Promise<void>((resolve) => clock.after(POLL_MS, resolve));
       if (options.signal.aborted) throw new BeltError('timeout', `Docker has not let go of manager ${node.name} yet; it tries again every few seconds`, { machine: node.name, next: 'the same command again' });
@@ -198,10 +198,6 @@ export class EngineDesk {
     this.#list.lost();
     this.#warnings = [says];
     return false;
-  }
-
-  #within(ms: number, signal: AbortSignal): AbortSignal {
-    return AbortSignal.any([signal, AbortSignal.timeout(ms)]);
   }
 
   #situation(node: NodeRecord, { dockerId }: EngineReport): Situation {
@@ -241,7 +237,7 @@ export class EngineDesk {
   /** Docker's list is seen by Docker's managers only: an agent whose engine is none hands the lead to one whose engine is. */
   async #handOver(signal: AbortSignal): Promise<boolean> {
     const { group, engine, ready, log } = this.#options;
-    const info = await engine.info(this.#within(CALL_MS, signal));
+    const info = await engine.info(within(CALL_MS, signal));
     // Made by hand since: what it lists says nothing of the nodes of ours.
     const other = info?.swarmId != null && info.swarmId !== group.state.tables.swarm?.swarmId;
     if (info?.isManager === true && !other) return false;
@@ -271,14 +267,14 @@ export class EngineDesk {
     const { engine, group } = this.#options;
     const onEngine = actions.filter((action) => action.do === 'engine');
     for (let at = 0; at < onEngine.length; at += AT_ONCE) {
-      await Promise.all(onEngine.slice(at, at + AT_ONCE).map(({ dockerId, change }) => engine.updateNode(dockerId, change, this.#within(CALL_MS, signal))));
+      await Promise.all(onEngine.slice(at, at + AT_ONCE).map(({ dockerId, change }) => engine.updateNode(dockerId, change, within(CALL_MS, signal))));
     }
     const changes: Change[] = [];
     const gone: string[] = [];
     for (const action of actions) {
-      if (action.do === 'drop') await engine.removeNode(action.dockerId, { force: true }, this.#within(CALL_MS, signal));
+      if (action.do === 'drop') await engine.removeNode(action.dockerId, { force: true }, within(CALL_MS, signal));
       else if (action.do === 'remove') {
-        await engine.removeNode(action.dockerId, { force: true }, this.#within(CALL_MS, signal));
+        await engine.removeNode(action.dockerId, { force: true }, within(CALL_MS, signal));
         changes.push({ type: 'setting.remove', key: AGREED_SETTING + action.node });
         gone.push(action.dockerId);
       } else if (action.do === 'agree') changes.push({ type: 'setting.set', key: AGREED_SETTING + action.node, value: JSON.stringify(action.agreed) });

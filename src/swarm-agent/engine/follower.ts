@@ -1,6 +1,6 @@
 /** Every node's half of the engine's work: it tells the leader how its engine stands and does what it is told, until both are content. */
 import { asBeltError } from '../../errors.ts';
-import type { Clock, Log } from '../ports.ts';
+import { within, type Clock, type Log } from '../ports.ts';
 import type { Assignment, EngineReport } from './assign.ts';
 import type { Engine } from './engine.ts';
 
@@ -102,7 +102,7 @@ export class EngineFollower {
   }
 
   #within(ms: number): AbortSignal {
-    return AbortSignal.any([this.#stop.signal, AbortSignal.timeout(ms)]);
+    return within(ms, this.#stop.signal);
   }
 
   async #look(): Promise<EngineReport> {

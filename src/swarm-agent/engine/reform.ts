@@ -3,28 +3,21 @@
  * alone with the state it holds, and the other managers' engines are told to leave and join again.
  */
 import { BeltError } from '../../errors.ts';
-import type { Clock, Log } from '../ports.ts';
+import { within } from '../ports.ts';
 import type { Change } from '../store/commands.ts';
 import { SEALED } from './autolock.ts';
-import type { Engine, EngineInfo } from './engine.ts';
+import type { EngineDeskOptions } from './desk.ts';
+import type { EngineInfo } from './engine.ts';
 import { QuorumWatch } from './quorum-watch.ts';
 import type { SwarmRecord } from './swarm-record.ts';
 
-export interface ReformOptions {
-  readonly engine: Engine;
+/** The desk's own, and what it keeps. */
+export interface ReformOptions extends Pick<EngineDeskOptions, 'engine' | 'advertise' | 'clock' | 'log' | 'sealed' | 'saveSwarm'> {
   readonly record: SwarmRecord;
   /** How often the agents' group was reformed. */
   readonly epoch: () => number;
   /** Writes all of the changes or none. */
   readonly write: (changes: readonly Change[]) => Promise<unknown>;
-  /** This machine's address in Docker's swarm. */
-  readonly advertise: string;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Whether Docker's autolock seals the swarm directory of this machine's engine. */
-  readonly sealed: () => Promise<boolean>;
-  /** Keeps a copy of the engine's swarm directory aside before it is changed for good. */
-  readonly saveSwarm: () => Promise<void>;
 }
 
 /** A list that is asked for while its silence is nearly believed still has the shorter time. */
@@ -100,8 +93,4 @@ export class Reform {
     log(`engine: the swarm is ${tokens.swarmId}`);
     await write([record.formed(tokens), record.markCurrent(), ...record.leaveBehind(others)]);
   }
-}
-
-function within(ms: number, signal: AbortSignal): AbortSignal {
-  return AbortSignal.any([signal, AbortSignal.timeout(ms)]);
 }
